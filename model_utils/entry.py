@@ -1,0 +1,54 @@
+"""What every entry point does around its own work: read the options, run, and end with one line if it cannot.
+
+An entry point is `def main(config)` and, at the bottom, `if __name__ == "__main__": run(main)`. It imports what needs
+MindSpore inside `main`, so that `--help` and a misspelt option answer at once.
+"""
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from model_utils.config import Config, load_config, read_schema
+from src.errors import InputError
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # raised while writing, when no file name is at hand
+
+
+def run(main: Callable[[Config], None], argv: Sequence[str] | None = None) -> None:
+    """Run `main` with the options of the command line. Exit code 2: the input is wrong; 130: interrupted.
+
+    The docstring of the file that holds `main` opens what `--help` prints.
+    """
+    try:
+        main(load_config(argv, sys.modules[main.__module__].__doc__ or ""))
+        sys.stdout.flush()
+    except InputError as error:
+        stop(f"error: {error}", 2)
+    except BrokenPipeError:  # whoever read our output has left, as in `train.py --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        # A file that cannot be read or written is the user's to mend; any other failure keeps its traceback.
+        if error.filename is None and error.errno not in DISK_FULL:
+            raise
+        name = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        stop(f"error: {name}{error.strerror}", 2)
+    except KeyboardInterrupt:
+        stop("interrupted", 130)
+
+
+def stop(message: str, code: int) -> NoReturn:
+    print(message.replace("\n", " "), file=sys.stderr)
+    sys.exit(code)
+
+
+def require(config: Config, *names: str) -> None:
+    """Stop with one line that explains every option of `names` that was not given."""
+    missing = [read_schema()[name] for name in names if getattr(config, name) == ""]
+    if missing:
+        listed = ", ".join(f"--{option.name} ({re.split(r'[;:.] ', option.help)[0]})" for option in missing)
+        raise InputError(f"{Path(sys.argv[0]).name} needs {listed}")
