@@ -1,0 +1,72 @@
+"""Where a run computes: back end, card, rank, execution mode, seeds. Read in this one place, passed on as a value."""
+
+import os
+import random
+from dataclasses import dataclass
+
+import src  # noqa: F401  sets the environment that MindSpore reads when it is imported
+from model_utils.config import Config
+from src.errors import InputError
+
+# MindSpore logs at warning level by default, and prints a page of it for each back end that is not installed.
+os.environ.setdefault("GLOG_v", "3")
+
+NEEDED = {"GPU": "an NVIDIA driver and the CUDA and cuDNN it was built for", "Ascend": "the Ascend driver and CANN"}
+
+
+@dataclass(frozen=True)
+class Device:
+    """This process among all: `rank` of `world`, on a card of kind `target`."""
+
+    target: str
+    rank: int = 0
+    world: int = 1
+
+
+def prepare(config: Config) -> Device:
+    """Set MindSpore up as the options say. Call it first, before anything is computed or written.
+
+    Under msrun it joins the other processes (and does not return in msrun's scheduler, which runs the same script).
+    Every rank has the same seeds, hence the same initial weights; what must differ between ranks has to use `rank`.
+    """
+    import mindspore as ms
+
+    world = int(os.environ.get("RANK_SIZE", "1"))
+    # msrun numbers the cards of a host in DEVICE_ID; an option could not, for it is the same for every process.
+    device_id = int(os.environ.get("DEVICE_ID", "0")) if world > 1 else config.device_id
+
+    ms.set_context(mode=ms.GRAPH_MODE if config.mode == "graph" else ms.PYNATIVE_MODE)
+    set_device(config.device_target, device_id)
+    random.seed(config.seed)
+    ms.set_seed(config.seed)  # NumPy's seed included
+
+    if world == 1:
+        return Device(config.device_target)
+    from mindspore import communication
+
+    communication.init()
+    return Device(config.device_target, communication.get_rank(), communication.get_group_size())
+
+
+def set_device(target: str, device_id: int) -> None:
+    """Choose the card, or say in one line why it cannot be had."""
+    import mindspore as ms
+
+    if target == "CPU":
+        ms.set_device("CPU")
+        return
+    backend = {"GPU": ms.device_context.gpu, "Ascend": ms.device_context.ascend}[target]
+    on_cpu = "--device_target CPU runs without one"
+    if not backend.is_available():
+        raise InputError(
+            f"--device_target {target}: MindSpore {ms.__version__} found none here "
+            f"(it needs {NEEDED[target]}); {on_cpu}"
+        )
+    try:
+        count = backend.device_count()
+        if device_id < count:
+            ms.set_device(target, device_id)
+    except RuntimeError as error:
+        raise InputError(f"--device_target {target}: {str(error).splitlines()[0]}; {on_cpu}") from None
+    if device_id >= count:
+        raise InputError(f"--device_id {device_id}: there are {count} {target} devices, counted from 0; {on_cpu}")
