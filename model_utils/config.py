@@ -57,8 +57,9 @@ class Option:
 
     @property
     def expected(self) -> str:
-        kind = "one of" if self.choices else EXPECTED[type(self.default)]
-        return f"{kind} {self.rule}".strip()
+        if self.choices:
+            return f"one of {self.rule}"
+        return EXPECTED[type(self.default)] + (f" ({self.rule})" if self.rule else "")
 
 
 def keeps(rule: str, value: Value) -> bool:
@@ -192,7 +193,7 @@ def command_line(argv: Sequence[str]) -> Iterator[tuple[Option, str]]:
             elif isinstance(option.default, bool):
                 text = "true"
             else:
-                raise InputError(f"--{name} needs a value: {option.expected}")
+                raise InputError(f"--{name} needs a value: {option.help}")
         yield option, text
 
 

@@ -1,0 +1,220 @@
+"""Options: one schema (default_config.yaml), one parser for files and the command line, one read-only value."""
+
+import copy
+import pickle
+
+import pytest
+
+from model_utils import config as options
+from model_utils.config import Option, keeps, load_config, read_schema
+from src.errors import InputError
+
+
+@pytest.fixture
+def yaml_file(tmp_path):
+    def write(text: str) -> str:
+        path = tmp_path / "mine.yaml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def message(*argv: str) -> str:
+    with pytest.raises(InputError) as error:
+        load_config(argv)
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def test_every_option_has_a_group_and_an_explanation():
+    for option in read_schema().values():
+        assert option.group, option.name
+        assert len(option.help) > 10, option.name
+
+
+def test_defaults_are_the_published_training():
+    config = load_config([])
+    assert (config.batch_size, config.train_iter, config.finetune_iter) == (6, 350_000, 150_000)
+    assert (config.gen_lr_train, config.gen_lr_finetune, config.dis_lr_multiplier) == (2e-4, 5e-5, 0.1)
+    assert (config.hole_loss_w, config.valid_loss_w, config.style_loss_w) == (60.0, 10.0, 250.0)
+
+
+def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(yaml_file):
+    path = yaml_file("batch_size: 2\ntrain_iter: 20\n")
+    config = load_config(["--train_iter", "30", "--config_path", path])
+    assert (config.batch_size, config.train_iter, config.finetune_iter) == (2, 30, 150_000)
+
+
+def test_both_spellings_and_the_last_of_two_count():
+    assert load_config(["--width=0.5"]) == load_config(["--width", "2", "--width", "0.5"])
+    assert load_config(["--data_root=--odd=name"]).data_root == "--odd=name"
+
+
+@pytest.mark.parametrize("text", ["2e-4", "2E-4", ".0002", "0.0002"])
+def test_numbers_read_alike_in_files_and_on_the_command_line(yaml_file, text):
+    assert load_config(["--gen_lr_train", text]).gen_lr_train == 2e-4
+    assert load_config(["--config_path", yaml_file(f"gen_lr_train: {text}")]).gen_lr_train == 2e-4
+
+
+def test_a_whole_number_serves_where_any_number_does():
+    assert load_config(["--sigma", "3"]).sigma == 3.0
+
+
+def test_a_switch_may_stand_alone():
+    assert load_config(["--resume", "--width", "0.5"]).resume is True
+    assert load_config(["--resume", "false"]).resume is False
+    assert load_config(["--overwrite", "--resume"]).overwrite is True
+
+
+def test_text_stays_text(yaml_file):
+    config = load_config(["--config_path", yaml_file("data_root: 007\nanno_path: null\noutput: no\nimage:\n")])
+    assert (config.data_root, config.anno_path, config.output, config.image) == ("007", "", "no", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--batchsize", "2"], "unknown option --batchsize (did you mean --batch_size?)"),
+        (["--data-root", "x"], "unknown option --data-root (did you mean --data_root?)"),
+        (["--train", "1"], "unknown option --train"),  # an abbreviation of many is an abbreviation of none
+        (["--batch_size", "1.5"], "--batch_size '1.5': expected a whole number (>= 1)"),
+        (["--batch_size", "0"], "--batch_size '0': expected a whole number (>= 1)"),
+        (["--batch_size", ""], "--batch_size '': expected a whole number (>= 1)"),
+        (["--gen_lr_train", "fast"], "--gen_lr_train 'fast': expected a number (> 0)"),
+        (["--gen_lr_train", "nan"], "--gen_lr_train 'nan': expected a number (> 0)"),
+        (["--width", "inf"], "--width 'inf': expected a number (> 0)"),
+        (["--width", "1e999"], "--width '1e999': expected a number (> 0)"),
+        (["--hole_max", "1.01"], "--hole_max '1.01': expected a number (0 to 1)"),
+        (["--image_size", "200"], "--image_size '200': expected a whole number (multiple of 128)"),
+        (["--resume", "yes"], "--resume 'yes': expected true or false"),
+        (["--resume=1"], "--resume '1': expected true or false"),
+        (["--device_target", "gpu"], "expected one of CPU | GPU | Ascend (did you mean GPU?)"),
+        (["--protocol", ""], "--protocol '': expected one of zoo | edge_connect | lbam"),
+        (["--data_root"], "--data_root needs a value: folder of pictures"),
+        (["--data_root", "--resume"], "--data_root needs a value: folder of pictures"),
+        (["--config_path"], "--config_path needs a value"),
+        (["my.yaml"], "unexpected 'my.yaml': options are written --name value"),
+        (["-b", "2"], "unexpected '-b'"),
+        (["--"], "unknown option --"),
+        (["--config_path", "/none/such.yaml"], "/none/such.yaml: No such file or directory"),
+        (["--config_path", "/"], "cannot read options from /: Is a directory"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_that_says_what_was_expected(argv, expected):
+    assert expected in message(*argv)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("batch_sise: 2", "line 1: unknown option batch_sise (did you mean batch_size?)"),
+        ("seed: 1\nbatch_size: 1.5", "line 2: batch_size '1.5': expected a whole number (>= 1)"),
+        ("resume: yes", "line 1: resume 'yes': expected true or false"),
+        ("gen_lr_train: .inf", "gen_lr_train '.inf': expected a number (> 0)"),
+        ("batch_size: null", "batch_size '': expected a whole number (>= 1)"),
+        ("seed: 1\nseed: 2", "line 2: seed is given twice"),
+        ("image_size: [256, 256]", "line 1: expected one name and one value"),
+        ("seed: {a: 1}", "line 1: expected one name and one value"),
+        ("- seed", "expected lines of the form name: value"),
+        ("seed", "expected lines of the form name: value"),
+        ("seed: 1\n\tsigma: 2", "line 2: not a yaml file"),
+        ("seed: 1\n---\nseed: 2", "not a yaml file"),
+        ("seed: \x01", "not a yaml file"),
+        ("seed: !!python/object/apply:os.getcwd []", "line 1: expected one name and one value"),
+    ],
+)
+def test_a_wrong_file_is_one_line_that_says_where(yaml_file, text, expected):
+    path = yaml_file(text)
+    line = message("--config_path", path)
+    assert line.startswith(path)
+    assert expected in line
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path):
+    (tmp_path / "picture.yaml").write_bytes(b"\x89PNG\xff\xfe")
+    assert "not a text file" in message("--config_path", str(tmp_path / "picture.yaml"))
+
+
+def test_an_empty_file_and_a_byte_order_mark_change_nothing(yaml_file):
+    assert load_config(["--config_path", yaml_file("")]) == load_config([])
+    assert load_config(["--config_path", yaml_file("\ufeffseed: 42")]) == load_config([])
+    assert load_config(["--config_path", str(options.DEFAULT_CONFIG)]) == load_config([])
+
+
+def test_a_run_can_be_repeated_from_the_file_it_wrote(tmp_path):
+    odd = "a folder: 'with' # marks, \\ and \u00e9\u4e2d\U0001f600 " + 40 * "and words "
+    argv = ["--data_root", odd, "--save_path", "true", "--anno_path", "", "--gen_lr_train", "1e-7", "--resume"]
+    config = load_config(argv)
+    config.dump(tmp_path / "config.yaml")
+    assert load_config(["--config_path", str(tmp_path / "config.yaml")]) == config
+
+
+def test_a_config_is_a_value():
+    config = load_config(["--seed", "1"])
+    assert config == load_config(["--seed", "1"]) != load_config(["--seed", "2"])
+    assert len({config, load_config(["--seed", "1"])}) == 1
+    assert copy.deepcopy(config) == pickle.loads(pickle.dumps(config)) == config
+    assert config.as_dict()["seed"] == 1
+    with pytest.raises(AttributeError, match="read-only"):
+        config.seed = 2
+    with pytest.raises(AttributeError, match="read-only"):
+        del config.seed
+    with pytest.raises(AttributeError):
+        _ = config.sead
+
+
+def test_help_shows_every_option_under_its_heading(capsys):
+    with pytest.raises(SystemExit) as stop:
+        load_config(["--nonsense", "--help"], "Train a network.")
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Train a network.\n")
+    for option in read_schema().values():
+        assert f"  --{option.name} {option.written}" in text
+        assert f"\n{option.group}:\n" in text
+
+
+@pytest.mark.parametrize(
+    ("rule", "inside", "outside"),
+    [
+        ("", 3, float("nan")),
+        (">= 1", 1, 0),
+        ("> 0", 0.1, 0),
+        ("<= 1", 1, 1.1),
+        ("< 1", 0.9, 1),
+        ("0 to 1", 1, -0.1),
+        ("multiple of 8", 16, 12),
+        ("multiple of 8", 8, 0),
+        ("a | b", "b", "c"),
+        ("a", "a", "a | b"),
+    ],
+)
+def test_rules(rule, inside, outside):
+    assert keeps(rule, inside)
+    assert not keeps(rule, outside)
+
+
+def test_a_rule_that_nothing_understands_is_refused():
+    with pytest.raises(InputError, match=r"no such rule: \(about 1\)"):
+        keeps("about 1", 1)
+
+
+def test_one_line_of_yaml_is_a_new_option(tmp_path, monkeypatch):
+    (tmp_path / "default_config.yaml").write_text(
+        "# --- Taste ---\nsweet: 0.5  # (0 to 1) how sweet\n            # it is\n\n"
+        "# --- Form ---\n# a note\nround: true  # or not\n"
+    )
+    monkeypatch.setattr(options, "DEFAULT_CONFIG", tmp_path / "default_config.yaml")
+    assert read_schema.__wrapped__() == {
+        "sweet": Option("sweet", 0.5, "0.5", "0 to 1", "how sweet it is", "Taste"),
+        "round": Option("round", True, "true", "", "or not", "Form"),
+    }
+
+
+def test_a_default_edited_to_something_impossible_is_named(tmp_path, monkeypatch):
+    (tmp_path / "default_config.yaml").write_text("device_target: Gpu  # (CPU | GPU) where\n")
+    monkeypatch.setattr(options, "DEFAULT_CONFIG", tmp_path / "default_config.yaml")
+    with pytest.raises(InputError, match=r"default_config.yaml, line 1: device_target 'Gpu': .*did you mean GPU"):
+        read_schema.__wrapped__()

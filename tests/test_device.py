@@ -1,0 +1,132 @@
+"""Where a run computes; everything but the last test in this one process, on the CPU."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from model_utils.config import load_config
+from model_utils.device import Device, prepare
+from src.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    monkeypatch.delenv("RANK_SIZE", raising=False)
+    yield
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+
+
+def prepared(*argv: str) -> Device:
+    return prepare(load_config(["--device_target", "CPU", *argv]))
+
+
+def test_the_slow_convolutions_of_avx512_hosts_are_avoided():
+    assert os.environ["ONEDNN_MAX_CPU_ISA"]
+
+
+def test_one_process_is_rank_0_of_1():
+    assert prepared() == Device("CPU", rank=0, world=1)
+    assert prepared("--device_id", "3") == Device("CPU")  # cards are not the CPU's business
+
+
+@pytest.mark.parametrize(("name", "value"), [("graph", ms.GRAPH_MODE), ("pynative", ms.PYNATIVE_MODE)])
+def test_the_mode_is_set(name, value):
+    prepared("--mode", name)
+    assert ms.get_context("mode") == value
+
+
+def test_the_seed_decides_every_random_number():
+    def draw(seed: str) -> list[float]:
+        prepared("--mode", "pynative", "--seed", seed)
+        weight = ms.common.initializer.initializer("normal", (2,)).init_data()
+        return [random.random(), np.random.rand(), *ms.ops.randn(2).asnumpy(), *weight.asnumpy()]
+
+    assert draw("1") == draw("1")
+    assert not set(draw("1")) & set(draw("2"))
+
+
+@pytest.mark.parametrize("target", ["GPU", "Ascend"])
+def test_a_device_that_is_not_there_is_one_line_that_knows_the_way_out(target, capfd):
+    backend = {"GPU": ms.device_context.gpu, "Ascend": ms.device_context.ascend}[target]
+    if backend.is_available():
+        pytest.skip(f"this machine has {target}")
+    with pytest.raises(InputError, match=f"^--device_target {target}: .* --device_target CPU runs without one$"):
+        prepared("--device_target", target)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("device_id", [0, 1, 2])
+def test_a_card_is_chosen_by_its_number(device_id, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(ms.device_context.gpu, "is_available", lambda: True)
+    monkeypatch.setattr(ms.device_context.gpu, "device_count", lambda: 2)
+    monkeypatch.setattr(ms, "set_device", lambda *card: chosen.append(card))
+    argv = ["--device_target", "GPU", "--device_id", str(device_id)]
+    if device_id < 2:
+        assert prepared(*argv) == Device("GPU")
+        assert chosen == [("GPU", device_id)]
+    else:
+        with pytest.raises(InputError, match="--device_id 2: there are 2 GPU devices, counted from 0"):
+            prepared(*argv)
+
+
+def test_a_driver_that_fails_is_one_line(monkeypatch):
+    def fail() -> int:
+        raise RuntimeError("cuInit failed\n----\n- C++ call stack")
+
+    monkeypatch.setattr(ms.device_context.gpu, "is_available", lambda: True)
+    monkeypatch.setattr(ms.device_context.gpu, "device_count", fail)
+    with pytest.raises(InputError, match=r"^--device_target GPU: cuInit failed; "):
+        prepared("--device_target", "GPU")
+
+
+def test_each_rank_reads_its_own_number_and_card(monkeypatch):
+    from mindspore import communication
+
+    joined, chosen = [], []
+    monkeypatch.setattr(communication, "init", lambda: joined.append(True))
+    monkeypatch.setattr(communication, "get_rank", lambda: 5)
+    monkeypatch.setattr(communication, "get_group_size", lambda: 8)
+    monkeypatch.setattr(ms.device_context.ascend, "is_available", lambda: True)
+    monkeypatch.setattr(ms.device_context.ascend, "device_count", lambda: 4)
+    monkeypatch.setattr(ms, "set_device", lambda *card: chosen.append(card))
+    for name, value in (("RANK_SIZE", "8"), ("RANK_ID", "5"), ("DEVICE_ID", "1")):
+        monkeypatch.setenv(name, value)
+
+    assert prepared("--device_target", "Ascend") == Device("Ascend", rank=5, world=8)
+    assert (joined, chosen) == ([True], [("Ascend", 1)])
+
+
+@pytest.mark.slow
+def test_two_processes_under_msrun_get_two_ranks(tmp_path):
+    script = tmp_path / "show.py"
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        "from model_utils.device import prepare\n"
+        "from model_utils.entry import run\n"
+        "run(lambda config: print(prepare(config)))\n"
+    )
+    bin_folder = Path(sys.executable).parent
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    msrun = f"{bin_folder}/msrun --worker_num=2 --local_worker_num=2 --master_port={port} --join=True"
+    subprocess.run(
+        [*msrun.split(), f"--log_dir={tmp_path}/log", script, "--device_target", "CPU"],
+        env={**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    for rank in (0, 1):
+        log = (tmp_path / "log" / f"worker_{rank}.log").read_text()
+        assert f"Device(target='CPU', rank={rank}, world=2)" in log
