@@ -1,0 +1,124 @@
+"""The two-stream generator of CTSDG (Sec. 3.1)."""
+
+from mindspore import Tensor, nn, ops
+
+from src.ctsdg.bigff import BiGFF
+from src.ctsdg.cfa import CFA
+from src.ctsdg.partial_conv import PConvNormAct
+from src.ctsdg.projection import FeatureProjection
+from src.layers.init import init_normal
+from src.layers.resize import upsample_bilinear, upsample_nearest
+
+ENCODER_STAGES = ((64, 7), (128, 5), (256, 5), (512, 3), (512, 3), (512, 3), (512, 3))  # channels, kernel
+DECODER_STAGES = (512, 512, 512, 256, 128, 64, 64)
+SIZE_MULTIPLE = 2 ** len(ENCODER_STAGES)
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channel count of a network `width` times as wide as the published one; at least 1."""
+    return max(1, round(channels * width))
+
+
+class Encoder(nn.Cell):
+    """Partial convolutions of stride 2.
+
+    features: (B, C, H, W), mask: (B, 1, H, W) -> all levels and their masks, level 0 the input itself
+    """
+
+    def __init__(self, in_channels: int, width: float) -> None:
+        super().__init__()
+        stages = []
+        for out_channels, kernel_size in ENCODER_STAGES:  # each stage halves H and W
+            out_channels = scaled(out_channels, width)
+            first = not stages
+            stages.append(PConvNormAct((in_channels,), out_channels, kernel_size, stride=2, norm=not first))
+            in_channels = out_channels
+        self.stages = nn.CellList(stages)
+
+    def construct(self, features: Tensor, mask: Tensor) -> tuple:
+        levels, masks = (features,), (mask,)
+        for stage in self.stages:
+            features, mask = stage((features,), (mask,))
+            levels, masks = (*levels, features), (*masks, mask)
+        return levels, masks
+
+
+class Decoder(nn.Cell):
+    """Up-sampling and partial convolutions over skip connections.
+
+    features, mask: the deepest level of the *other* stream's encoder
+    levels, masks: all levels of this stream's own encoder, the skips
+    -> (B, C, H, W) at the size of level 0
+    """
+
+    def __init__(self, in_channels: int, width: float, align_corners: bool) -> None:
+        super().__init__()
+        self.align_corners = align_corners
+        skips = [in_channels] + [scaled(channels, width) for channels, _ in ENCODER_STAGES]
+        channels = skips.pop()
+        stages = []
+        for out_channels in DECODER_STAGES:  # each stage doubles H and W
+            out_channels = scaled(out_channels, width)
+            stages.append(PConvNormAct((channels, skips.pop()), out_channels, 3, activation=nn.LeakyReLU(0.2)))
+            channels = out_channels
+        self.stages = nn.CellList(stages)
+
+    def construct(self, features: Tensor, mask: Tensor, levels: tuple, masks: tuple) -> Tensor:
+        depth = len(self.stages)
+        for i, stage in enumerate(self.stages):
+            features, mask = upsample_bilinear(features, self.align_corners), upsample_nearest(mask)
+            features, mask = stage((features, levels[depth - 1 - i]), (mask, masks[depth - 1 - i]))
+        return features
+
+
+class Generator(nn.Cell):
+    """CTSDG generator (Fig. 2): 52.1 M parameters at width 1.
+
+    image: (B, 3, H, W) in [-1, 1], H and W multiples of 128
+    edge, gray: (B, 1, H, W) in [0, 1]
+    mask: (B, 1, H, W), 1 = known, 0 = hole
+    -> output (B, 3, H, W) in [-1, 1], projected image (B, 3, H, W) in [-1, 1], projected edge (B, 1, H, W) in [0, 1]
+
+    What the inputs hold inside the hole does not matter: the partial convolutions multiply by the mask.
+    `align_corners` is False for the published weights, True for those of the MindSpore model zoo.
+    """
+
+    def __init__(self, width: float = 1.0, align_corners: bool = False) -> None:
+        super().__init__()
+        self.align_corners = align_corners
+        channels, hidden = scaled(64, width), scaled(16, width)
+
+        self.texture_encoder = Encoder(3, width)
+        self.structure_encoder = Encoder(2, width)
+        self.texture_decoder = Decoder(3, width, align_corners)
+        self.structure_decoder = Decoder(2, width, align_corners)
+
+        self.texture_projection = FeatureProjection(channels, hidden, 3, nn.Tanh())
+        self.structure_projection = FeatureProjection(channels, hidden, 1, nn.Sigmoid())
+
+        self.bigff = BiGFF(channels)
+        self.fusion1 = self._fusion(2 * channels, channels, stride=2)
+        self.cfa = CFA(channels)
+        self.fusion2 = self._fusion(2 * channels, channels, stride=1)
+        self.out = nn.SequentialCell(nn.Conv2d(3 * channels, 3, 1, has_bias=True), nn.Tanh())
+        init_normal(self)
+
+    @staticmethod
+    def _fusion(in_channels: int, out_channels: int, stride: int) -> nn.SequentialCell:
+        conv = nn.Conv2d(in_channels, out_channels, 3, stride, pad_mode="pad", padding=1, has_bias=True)
+        return nn.SequentialCell(conv, nn.LeakyReLU(0.2))
+
+    def construct(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
+        texture_levels, texture_masks = self.texture_encoder(image, mask)
+        structure_levels, structure_masks = self.structure_encoder(ops.cat((edge, gray), axis=1), mask)
+
+        # Each decoder starts from what the other stream encoded: texture conditions on structure and vice versa.
+        texture = self.texture_decoder(structure_levels[-1], structure_masks[-1], texture_levels, texture_masks)
+        structure = self.structure_decoder(texture_levels[-1], texture_masks[-1], structure_levels, structure_masks)
+
+        fused = self.bigff(texture, structure)  # (B, 2C, H, W)
+        half = self.fusion1(fused)  # (B, C, H/2, W/2)
+        half = self.fusion2(ops.cat((half, self.cfa(half)), axis=1))
+        refined = upsample_bilinear(half, self.align_corners)
+        output = self.out(ops.cat((refined, fused), axis=1))
+        return output, self.texture_projection(texture), self.structure_projection(structure)

@@ -1,0 +1,31 @@
+"""Projection heads: what each stream alone makes of its features (CTSDG, Sec. 3.1 and 3.4)."""
+
+from mindspore import Tensor, nn, ops
+
+
+class ResidualBlock(nn.Cell):
+    """conv-norm-ReLU-conv-norm with a shortcut: (B, C, H, W) -> (B, C, H, W)."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, hidden, 3, pad_mode="pad", padding=1, has_bias=False)
+        self.norm1 = nn.BatchNorm2d(hidden)
+        self.conv2 = nn.Conv2d(hidden, channels, 3, pad_mode="pad", padding=1, has_bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+
+    def construct(self, x: Tensor) -> Tensor:
+        residual = self.norm2(self.conv2(ops.relu(self.norm1(self.conv1(x)))))
+        return ops.relu(x + residual)
+
+
+class FeatureProjection(nn.Cell):
+    """Decoder features (B, C, H, W) -> picture or edges (B, out_channels, H, W)."""
+
+    def __init__(self, channels: int, hidden: int, out_channels: int, activation: nn.Cell) -> None:
+        super().__init__()
+        self.resolver = ResidualBlock(channels, hidden)
+        self.out = nn.Conv2d(channels, out_channels, 1, has_bias=True)
+        self.activation = activation
+
+    def construct(self, features: Tensor) -> Tensor:
+        return self.activation(self.out(self.resolver(features)))

@@ -1,0 +1,54 @@
+"""Spectral normalisation (Miyato et al., ICLR 2018) of a convolution."""
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore.common.initializer import HeUniform, initializer
+
+
+class SpectralNormConv2d(nn.Cell):
+    """Convolution whose weight is divided by its largest singular value σ = uᵀWv.
+
+    x: (B, C_in, H, W) -> (B, C_out, H', W')
+
+    In training each call runs one power iteration (v from u, then u from v) and keeps the vectors; in evaluation the
+    kept vectors serve. The gradient of σ flows through W alone.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        has_bias: bool = False,
+    ) -> None:
+        super().__init__()
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        shape = (out_channels, in_channels, kernel_size, kernel_size)
+        self.weight = Parameter(initializer(HeUniform(negative_slope=5**0.5), shape))
+        self.bias = Parameter(initializer("zeros", (out_channels,))) if has_bias else None
+        fan_in = in_channels * kernel_size**2
+        self.u = Parameter(_unit_vector(out_channels), requires_grad=False)
+        self.v = Parameter(_unit_vector(fan_in), requires_grad=False)
+
+    def construct(self, x: Tensor) -> Tensor:
+        matrix = self.weight.reshape(self.weight.shape[0], -1)  # (C_out, C_in k k)
+        u, v = self.u, self.v
+        if self.training:
+            fixed = ops.stop_gradient(matrix)
+            v = _normalise(ops.matmul(u, fixed))
+            u = _normalise(ops.matmul(fixed, v))
+            u = ops.depend(u, (ops.assign(self.u, u), ops.assign(self.v, v)))
+        sigma = (ops.matmul(matrix, ops.stop_gradient(v)) * ops.stop_gradient(u)).sum()
+        return ops.conv2d(x, self.weight / sigma, self.bias, self.stride, "pad", self.padding, self.dilation)
+
+
+def _normalise(x: Tensor) -> Tensor:
+    return x / ops.maximum(ops.sqrt((x * x).sum()), 1e-12)
+
+
+def _unit_vector(size: int) -> Tensor:
+    x = Tensor(np.random.standard_normal(size).astype(np.float32))
+    return _normalise(x)
