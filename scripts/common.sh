@@ -1,0 +1,147 @@
+# shellcheck shell=bash
+# What the scripts of this folder share: finding a Python, filling it, starting an entry point. To be sourced.
+#
+# Environment:
+#   PYTHON=/path/to/python  use this one, as it is
+#   DRY_RUN=1               print the command instead of running it
+
+set -euo pipefail
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+VENV="$ROOT/.venv"
+
+die() {
+    echo "error: $*" >&2
+    exit 2
+}
+
+# A script's --help is the comment at its top, without the "#!" line.
+show_help() {
+    awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$1"
+}
+
+# has_help ARGUMENTS...: is --help or -h among them?
+has_help() {
+    case " $* " in *" --help "* | *" -h "*) return 0 ;; esac
+    return 1
+}
+
+# ask_python PYTHON CODE: is the expression true?
+ask_python() {
+    "$1" -c "import sys; from importlib.util import find_spec; sys.exit(not ($2))" >/dev/null 2>&1
+}
+
+# Python 3.10 to 3.12 of this machine, the usual one first.
+find_system_python() {
+    local python
+    for python in python3 python3.12 python3.11 python3.10 python; do
+        if ask_python "$python" '(3, 10) <= sys.version_info[:2] <= (3, 12)'; then
+            echo "$python"
+            return
+        fi
+    done
+    die "no Python 3.10, 3.11 or 3.12 found; MindSpore needs one of them (PYTHON=/path/to/python names it)"
+}
+
+# make_venv REQUIREMENTS...: make .venv if there is none, and install the named files where they changed since last time.
+make_venv() {
+    local python file
+    [ -z "${DRY_RUN:-}" ] || return 0
+    if ! ask_python "$VENV/bin/python" 'find_spec("pip")'; then
+        python="$(find_system_python)"
+        ask_python "$python" 'find_spec("venv") and find_spec("ensurepip")' ||
+            die "$python cannot make environments; on Debian and Ubuntu: apt-get install python3-venv"
+        echo "Making $VENV with $python" >&2
+        "$python" -m venv "$VENV" >&2 || die "could not make $VENV; if an old one is in the way, move it aside"
+    fi
+    for file in "$@"; do
+        # The copy beside the packages says what they were installed from.
+        if ! cmp -s "$ROOT/$file" "$VENV/installed-$file"; then
+            echo "Installing $file" >&2
+            "$VENV/bin/python" -m pip install --disable-pip-version-check -r "$ROOT/$file" >&2 ||
+                die "could not install $file"
+            cp "$ROOT/$file" "$VENV/installed-$file"
+        fi
+    done
+}
+
+# choose_python REQUIREMENTS...: set PYTHON to an interpreter that has what the project needs.
+#
+# One that already has MindSpore (an activated environment, a container) is used as it is: on GPU and Ascend hosts it
+# was fitted to the driver. Otherwise .venv serves, and is made if need be.
+choose_python() {
+    local python module
+    if [ -n "${PYTHON:-}" ]; then
+        ask_python "$PYTHON" True || die "PYTHON=$PYTHON does not run"
+        return
+    fi
+    for python in python python3; do
+        if [ "${VIRTUAL_ENV:-}" != "$VENV" ] && ask_python "$python" 'find_spec("mindspore")'; then
+            for module in numpy cv2 skimage PIL yaml; do
+                ask_python "$python" "find_spec('$module')" ||
+                    die "$(command -v "$python") has MindSpore but not $module: $python -m pip install -r requirements.txt"
+            done
+            PYTHON="$python"
+            return
+        fi
+    done
+    make_venv "$@"
+    PYTHON="$VENV/bin/python"
+}
+
+# Become the command, or print it.
+run_command() {
+    if [ -n "${DRY_RUN:-}" ]; then
+        local line
+        printf -v line '%q ' "$@"
+        echo "${line% }"
+    else
+        exec "$@"
+    fi
+}
+
+# launch ENTRY_POINT TARGET ARGUMENTS...: the body of run_standalone_train_*, run_eval_* and run_export_*.
+#
+# Arguments up to the first --option are, in the model zoo's order, the options of `names`.
+launch() {
+    local entry_point="$1" target="$2" names name
+    shift 2
+    case "$entry_point" in
+    train.py) names="device_id config_path save_path pretrained_vgg data_root train_masks_root anno_path" ;;
+    eval.py) names="device_id config_path checkpoint_path data_root eval_masks_root anno_path output_path" ;;
+    export.py) names="device_id config_path checkpoint_path output_path" ;;
+    esac
+    if has_help "$@"; then
+        launch_help "$entry_point" "$target" "$names"
+        return
+    fi
+
+    local options=(--device_target "$target")
+    for name in $names; do
+        if [ $# -eq 0 ] || [[ "$1" == --* ]]; then break; fi
+        [ -z "$1" ] || options+=("--$name" "$1")
+        shift
+    done
+    if [ $# -gt 0 ] && [[ "$1" != --* ]]; then die "unexpected '$1'; see $(basename "$0") --help"; fi
+
+    choose_python requirements.txt
+    run_command "$PYTHON" "$ROOT/$entry_point" "${options[@]}" "$@"
+}
+
+launch_help() {
+    local usage
+    usage="$(for name in $3; do printf ' [%s]' "$name"; done | tr '[:lower:]' '[:upper:]')"
+    cat <<END
+usage: bash scripts/$(basename "$0")$usage [--option value ...]
+
+Runs $1 with --device_target $2. The arguments in capitals are the options of that name, in this order:
+'' leaves one at its default, and the last ones may be left out. The options that follow are passed on, and win.
+python $1 --help explains every option.
+
+It stays in the foreground, and its exit code is that of $1. Nothing is ever deleted.
+
+Which Python: the one of the environment variable PYTHON; else that of the activated environment (or of the machine) if
+MindSpore is installed there, as it usually is on GPU and Ascend hosts; else .venv in the project's folder, which is
+made and filled from requirements.txt when needed. DRY_RUN=1 prints the command and does nothing.
+END
+}

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Export to MINDIR on one Ascend card; --help says how.
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+launch export.py Ascend "$@"

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Run the tests, in .venv, which is made and filled from the requirements files when needed.
+#
+#   bash scripts/run_tests.sh [--with-torch] [pytest's own options and files]
+#
+#   --with-torch  install PyTorch too, for the tests that compare with it; without it they are skipped
+#
+# Tests marked slow are left out; `-m slow` runs those, `-m ""` runs all. The environment variable PYTHON names an
+# interpreter to use instead, as it is. DRY_RUN=1 prints the command and does nothing.
+
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+if has_help "$@"; then
+    show_help "$0"
+    exit
+fi
+
+requirements=(requirements.txt requirements-dev.txt)
+if [ "${1:-}" = --with-torch ]; then
+    requirements+=(requirements-convert.txt)
+    shift
+fi
+if [ -z "${PYTHON:-}" ]; then
+    make_venv "${requirements[@]}"
+    PYTHON="$VENV/bin/python"
+fi
+cd "$ROOT"
+run_command "$PYTHON" -m pytest -m "not slow" "$@"

@@ -1,0 +1,179 @@
+"""The shell scripts: what they would run, which Python they choose, and that they delete nothing."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model_utils.config import load_config
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
+LAUNCHERS = {  # script: entry point, and the model zoo's order of arguments
+    "run_standalone_train": (
+        "train.py",
+        ["device_id", "config_path", "save_path", "pretrained_vgg", "data_root", "train_masks_root", "anno_path"],
+    ),
+    "run_eval": (
+        "eval.py",
+        ["device_id", "config_path", "checkpoint_path", "data_root", "eval_masks_root", "anno_path", "output_path"],
+    ),
+    "run_export": ("export.py", ["device_id", "config_path", "checkpoint_path", "output_path"]),
+}
+
+
+def bash(script: Path, *arguments: str, path: str = "", **environment: str) -> subprocess.CompletedProcess:
+    """Run a script with `path` in front of PATH and no environment activated."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHON", "VIRTUAL_ENV", "DRY_RUN")}
+    clean["PATH"] = f"{path}{os.pathsep}{clean['PATH']}" if path else clean["PATH"]
+    return subprocess.run(
+        ["bash", script, *arguments], env=clean | environment, capture_output=True, text=True, check=False
+    )
+
+
+def dry_run(name: str, *arguments: str, **environment: str) -> str:
+    done = bash(ROOT / "scripts" / name, *arguments, **{"DRY_RUN": "1", "PYTHON": sys.executable} | environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.rstrip("\n")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_is_sound_and_deletes_nothing(script):
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+    assert not re.search(r"\b(rm|rmdir|unlink|shred)\b|--clear\b|-delete\b", script.read_text())
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="needs shellcheck")
+def test_shellcheck_finds_nothing():
+    done = subprocess.run(["shellcheck", "-x", *SCRIPTS], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("target", ["CPU", "GPU", "Ascend"])
+@pytest.mark.parametrize("action", LAUNCHERS)
+def test_arguments_are_options_in_the_model_zoos_order(action, target, tmp_path):
+    entry_point, names = LAUNCHERS[action]
+    name = f"{action}_{target.lower()}.sh"
+    config_path = tmp_path / "my options.yaml"
+    config_path.write_text("seed: 7\n")
+    values = ["0" if option == "device_id" else f"a {option}" for option in names]
+    values[1] = str(config_path)
+
+    command = dry_run(name, *values, "--width", "0.5", "--resume")
+    options = [word for pair in zip((f"--{option}" for option in names), values, strict=True) for word in pair]
+    expected = [
+        sys.executable,
+        f"{ROOT}/{entry_point}",
+        "--device_target",
+        target,
+        *options,
+        "--width",
+        "0.5",
+        "--resume",
+    ]
+    assert shlex.split(command) == expected
+
+    config = load_config(expected[2:])
+    assert (config.device_target, config.seed, config.width, config.resume) == (target, 7, 0.5, True)
+    help_text = dry_run(name, "--help")
+    assert help_text.startswith(f"usage: bash scripts/{name} [{'] ['.join(names).upper()}] [--option value ...]\n")
+
+
+def test_arguments_may_be_left_out_or_empty():
+    assert dry_run("run_export_cpu.sh", PYTHON="true") == f"true {ROOT}/export.py --device_target CPU"
+    command = dry_run("run_eval_gpu.sh", "1", "", "x.ckpt", "--protocol=lbam", PYTHON="true")
+    assert command == f"true {ROOT}/eval.py --device_target GPU --device_id 1 --checkpoint_path x.ckpt --protocol=lbam"
+
+
+def test_one_argument_too_many_is_one_line():
+    done = bash(ROOT / "scripts" / "run_export_gpu.sh", "0", "c.yaml", "x.ckpt", "x.mindir", "y", DRY_RUN="1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: unexpected 'y'; see run_export_gpu.sh --help\n"
+
+
+def test_the_exit_code_is_the_entry_points(tmp_path):
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\n[ "$1" = -c ] || exit 7\n')
+    python.chmod(0o755)
+    assert bash(ROOT / "scripts" / "run_eval_cpu.sh", PYTHON=str(python)).returncode == 7
+
+
+def test_a_python_that_does_not_run_is_named():
+    done = bash(ROOT / "scripts" / "run_eval_cpu.sh", PYTHON="/no/python")
+    assert (done.returncode, done.stderr) == (2, "error: PYTHON=/no/python does not run\n")
+
+
+def fake_python(folder: Path, *modules: str) -> str:
+    """A folder whose `python` and `python3` say that they have these modules, and no others."""
+    folder.mkdir()
+    for name in ("python", "python3"):
+        known = " | ".join(f"*find_spec*{module}*" for module in modules)
+        (folder / name).write_text(f'#!/bin/sh\ncase "$2" in {known}) exit 0 ;; esac\nexit 1\n')
+        (folder / name).chmod(0o755)
+    return str(folder)
+
+
+def test_an_environment_that_has_mindspore_is_used_as_it_is(tmp_path):
+    path = fake_python(tmp_path / "bin", "mindspore", "numpy", "cv2", "skimage", "PIL", "yaml")
+    assert dry_run("run_eval_gpu.sh", path=path, PYTHON="").startswith(f"python {ROOT}/eval.py ")
+
+
+def test_an_environment_that_lacks_a_package_is_told_so(tmp_path):
+    path = fake_python(tmp_path / "bin", "mindspore", "numpy")
+    done = bash(ROOT / "scripts" / "run_eval_gpu.sh", path=path, DRY_RUN="1")
+    assert done.returncode == 2
+    assert "bin/python has MindSpore but not cv2: python -m pip install -r requirements.txt" in done.stderr
+
+
+def test_without_mindspore_the_projects_own_environment_serves(tmp_path):
+    path = fake_python(tmp_path / "bin", "numpy")
+    assert dry_run("run_eval_gpu.sh", path=path, PYTHON="").startswith(f"{ROOT}/.venv/bin/python {ROOT}/eval.py ")
+
+
+@pytest.fixture
+def make_venv(tmp_path):
+    """A project of its own that consists of the function under test."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "common.sh", tmp_path / "scripts")
+    script = tmp_path / "scripts" / "make.sh"
+    script.write_text('source "${BASH_SOURCE[0]%/*}/common.sh"\nmake_venv requirements.txt\n')
+    return script
+
+
+def test_the_environment_is_made_once_and_filled_when_requirements_change(make_venv, tmp_path):
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("# nothing\n")
+    first, second = bash(make_venv), bash(make_venv)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert f"Making {tmp_path}/.venv" in first.stderr
+    assert "Installing requirements.txt" in first.stderr
+    assert second.stderr == ""
+
+    requirements.write_text("./no-such-package\n")
+    for _ in range(2):  # what failed is tried again
+        third = bash(make_venv)
+        assert third.returncode == 2
+        assert third.stderr.endswith("error: could not install requirements.txt\n")
+        assert "Making" not in third.stderr
+
+
+def test_a_machine_without_a_fitting_python_is_told_which_it_needs(make_venv, tmp_path):
+    (tmp_path / "tools").mkdir()
+    for tool in ("bash", "dirname"):
+        (tmp_path / "tools" / tool).symlink_to(shutil.which(tool))
+    done = subprocess.run(
+        ["bash", make_venv], env={"PATH": str(tmp_path / "tools")}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no Python 3.10, 3.11 or 3.12 found")
+
+
+def test_tests_run_without_the_slow_ones_unless_asked():
+    assert dry_run("run_tests.sh", "tests/x.py", PYTHON="python") == "python -m pytest -m not\\ slow tests/x.py"
+    assert dry_run("run_tests.sh", "--with-torch", PYTHON="") == f"{ROOT}/.venv/bin/python -m pytest -m not\\ slow"
+    assert dry_run("run_tests.sh", "--help").startswith("Run the tests")
