@@ -1,0 +1,185 @@
+"""Pictures: find them, check them, read them, and bring them to the networks' size and range.
+
+Orientation tags (EXIF) are not applied: the published weights saw the stored pixels, and so do the masks.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from src.errors import InputError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+SPLITS = {"train": "0", "val": "1", "test": "2"}  # the numbers of CelebA's list_eval_partition.txt
+END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what a whole file has near its end
+
+# A picture has 256 values, so its range is a table: torch's ToTensor and Normalize(0.5, 0.5) in float32, bit by bit.
+NORMALISED = (np.arange(256, dtype=np.float32) / np.float32(255) - np.float32(0.5)) / np.float32(0.5)
+
+
+def list_images(root: str | Path) -> list[Path]:
+    """Pictures at any depth below `root`, sorted by relative path; links are followed, hidden names are not.
+
+    A single file is its own list. Raises InputError if there is nothing to read.
+    """
+    root = Path(root)
+    if root.is_file():
+        return [root]
+    if not root.is_dir():
+        raise InputError(f"{root} does not exist; give a picture or a folder of pictures")
+
+    paths = []
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        paths += [Path(folder, name) for name in names if _is_image_name(name)]
+    if not paths:
+        raise InputError(f"{root} holds no pictures ({' '.join(IMAGE_SUFFIXES)}); check the path")
+    return sorted(paths, key=lambda path: path.relative_to(root).as_posix())
+
+
+def list_split(root: str | Path, anno_path: str | Path = "", split: str = "train") -> list[Path]:
+    """The pictures of one split (train, val or test), in the order of CelebA's partition file `anno_path`.
+
+    Each line of it is "name number"; the files lie under `root` or `root/img_align_celeba`. With no partition file,
+    every picture under `root`. Raises InputError that names the line of a missing file or a malformed entry.
+    """
+    if not anno_path:
+        return list_images(root)
+    if split not in SPLITS:
+        raise InputError(f"split '{split}' is unknown; choose one of {', '.join(SPLITS)}")
+    root, anno_path = Path(root), Path(anno_path)
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder; give the folder that holds the pictures of {anno_path}")
+    try:
+        lines = anno_path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{anno_path} cannot be read as a partition file: {_reason(error)}") from error
+
+    paths = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        name, _, part = line.strip().rpartition(" ")
+        if not name or part not in SPLITS.values():
+            raise InputError(f"{anno_path}, line {number}: expected 'name 0|1|2', found '{line.strip()[:80]}'")
+        if part == SPLITS[split]:
+            candidates = (root / name.strip(), root / "img_align_celeba" / name.strip())
+            path = next((path for path in candidates if path.is_file()), None)
+            if path is None:
+                raise InputError(f"{anno_path}, line {number}: {name.strip()} is not under {root}")
+            paths.append(path)
+    if not paths:
+        raise InputError(f"{anno_path} names no {split} pictures (number {SPLITS[split]})")
+    return paths
+
+
+def check_headers(paths: Sequence[Path], center_crop: int = 0) -> None:
+    """Open every file, so that a broken one names itself before a long run and not in the middle of it.
+
+    Headers are read, and the end of JPEG and PNG files; only a file without its end marker is decoded to decide.
+    Raises InputError with the number of broken files and the first three, also for pictures smaller than the crop.
+    """
+    with ThreadPoolExecutor() as pool:
+        faults = list(pool.map(lambda path: _fault(path, center_crop), paths))
+    broken = [f"{path} ({fault})" for path, fault in zip(paths, faults, strict=True) if fault]
+    if broken:
+        listed = ", ".join(broken[:3]) + (", ..." if len(broken) > 3 else "")
+        raise InputError(f"{len(broken)} of {len(paths)} pictures cannot be used, remove or replace them: {listed}")
+
+
+def read_rgb(path: str | Path) -> Image.Image:
+    """The picture as 8-bit RGB: gray is repeated, alpha dropped, 16 bits cut to 8. Raises InputError."""
+    return decode(path).convert("RGB")
+
+
+def decode(path: str | Path) -> Image.Image:
+    """The picture with 8 bits per channel in whatever layout it has. Raises InputError that names the file."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return _to_eight_bits(image)
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, zlib.error and others
+        raise InputError(f"{path} cannot be read as a picture: {_reason(error)}") from error
+
+
+def prepare_image(image: Image.Image, image_size: int, center_crop: int = 0) -> np.ndarray:
+    """RGB picture -> uint8 (image_size, image_size, 3), the aspect ratio not kept: what the published weights saw.
+
+    `center_crop` > 0 first cuts a square of that many pixels. Raises InputError if the picture is smaller.
+    """
+    if center_crop:
+        width, height = image.size
+        if center_crop > min(width, height):
+            raise InputError(f"center_crop {center_crop} does not fit into a picture of {width}x{height} pixels")
+        left, top = round((width - center_crop) / 2), round((height - center_crop) / 2)
+        image = image.crop((left, top, left + center_crop, top + center_crop))
+    return np.asarray(image.resize((image_size, image_size), Image.Resampling.BILINEAR))
+
+
+def load_image(path: str | Path, image_size: int, center_crop: int = 0) -> np.ndarray:
+    """File -> uint8 (image_size, image_size, 3), as `prepare_image`. Raises InputError that names the file."""
+    image = read_rgb(path)
+    try:
+        return prepare_image(image, image_size, center_crop)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def normalise(image: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) -> float32 (3, H, W) in [-1, 1]."""
+    return np.ascontiguousarray(NORMALISED[image].transpose(2, 0, 1))
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """float (3, H, W) in [-1, 1], clipped -> uint8 (H, W, 3), rounded; the inverse of `normalise`."""
+    scaled = np.clip((image.transpose(1, 2, 0) + 1) / 2, 0, 1) * 255 + 0.5
+    return scaled.astype(np.uint8)
+
+
+def _is_image_name(name: str) -> bool:
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit gray: Pillow's own conversion saturates instead of scaling
+        values = np.clip(np.asarray(image), 0, 65535) >> 8
+        return Image.fromarray(values.astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("its pixels are floating point numbers; save it with 8 bits per channel")
+    return image.convert("RGBA") if image.mode == "P" else image
+
+
+def _fault(path: Path, center_crop: int) -> str:
+    """Why the file cannot be used, or nothing."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            marker = END_MARKERS.get(image.format, b"")
+        if center_crop > min(width, height):
+            return f"{width}x{height} pixels, smaller than center_crop {center_crop}"
+        if not _ends_with(path, marker):
+            decode(path)  # valid files may carry bytes behind their end, so only the decoder can tell
+    except Exception as error:
+        return _reason(error)
+    return ""
+
+
+def _ends_with(path: Path, marker: bytes) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-min(64, path.stat().st_size), os.SEEK_END)
+        return marker in file.read()
+
+
+def _reason(error: Exception) -> str:
+    """One line for the user from whatever the decoder raised."""
+    if isinstance(error, InputError):
+        error = error.__cause__
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not a picture file"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,170 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from src.data.images import (
+    check_headers,
+    list_images,
+    list_split,
+    load_image,
+    normalise,
+    prepare_image,
+    read_rgb,
+    to_uint8,
+)
+from src.errors import InputError
+
+# What the published preprocessing makes of one picture and one mask (github.com/Xiefan-Guo/CTSDG, def0274).
+PARITY = Path(__file__).parent / "data" / "preprocessing"
+EVERY_VALUE = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
+
+
+@pytest.fixture
+def photo():
+    return Image.fromarray(data.astronaut()).resize((48, 40))
+
+
+def save(image, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+    return path
+
+
+@pytest.mark.parametrize(("case", "center_crop"), [("resize", 0), ("center_crop_178", 178)])
+def test_pictures_equal_the_published_preprocessing(case, center_crop):
+    image = load_image(PARITY / "images" / "000001.png", 256, center_crop)
+    expected = np.load(PARITY / "expected.npz")[f"{case}.image_uint8"]
+    np.testing.assert_array_equal(image.transpose(2, 0, 1), expected)
+
+
+def test_normalise_is_torch_float32_arithmetic():
+    torch = pytest.importorskip("torch")
+    expected = (torch.from_numpy(EVERY_VALUE).permute(2, 0, 1).float().div(255) - 0.5) / 0.5
+    normalised = normalise(EVERY_VALUE)
+    assert normalised.dtype == np.float32
+    np.testing.assert_array_equal(normalised, expected.numpy())
+
+
+def test_to_uint8_inverts_normalise_and_clips():
+    np.testing.assert_array_equal(to_uint8(normalise(EVERY_VALUE)), EVERY_VALUE)
+    np.testing.assert_array_equal(to_uint8(np.array([-3.0, 3.0]).reshape(1, 1, 2)), [[[0], [255]]])
+
+
+def test_list_images_is_sorted_at_any_depth_without_hidden_files(tmp_path, photo):
+    for name in ("b.JPG", "a/z.png", "a.webp", ".hidden.png", ".thumbs/c.png", "a/b/c.Tiff", "._a.jpg"):
+        save(photo, tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+    assert names == ["a.webp", "a/b/c.Tiff", "a/z.png", "b.JPG"]
+    assert list_images(tmp_path / "b.JPG") == [tmp_path / "b.JPG"]
+
+
+def test_list_images_explains_a_missing_or_empty_folder(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere does not exist"):
+        list_images(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"holds no pictures \(\.jpg"):
+        list_images(tmp_path)
+
+
+def test_list_split_follows_the_partition_file(tmp_path, photo):
+    for name in ("img_align_celeba/2.jpg", "img_align_celeba/1.jpg", "3.jpg"):
+        save(photo, tmp_path / name)
+    partition = tmp_path / "list_eval_partition.txt"
+    partition.write_text("2.jpg 0\n3.jpg 0\n\n1.jpg 2\n")
+    assert [path.name for path in list_split(tmp_path, partition, "train")] == ["2.jpg", "3.jpg"]
+    assert list_split(tmp_path, partition, "test") == [tmp_path / "img_align_celeba" / "1.jpg"]
+    assert list_split(tmp_path, "", "test") == list_images(tmp_path)
+    with pytest.raises(InputError, match="names no val pictures"):
+        list_split(tmp_path, partition, "val")
+
+
+@pytest.mark.parametrize("entry", ["2.jpg", "2.jpg 7", "2.jpg,0"])
+def test_list_split_names_a_malformed_line(tmp_path, entry):
+    partition = tmp_path / "partition.txt"
+    partition.write_text(f"1.jpg 2\n{entry}\n")
+    with pytest.raises(InputError, match=r"partition\.txt, line 2: expected 'name 0\|1\|2'"):
+        list_split(tmp_path, partition, "train")
+
+
+def test_list_split_names_a_missing_file(tmp_path):
+    partition = tmp_path / "partition.txt"
+    partition.write_text("1.jpg 2\n2.jpg 0\n")
+    with pytest.raises(InputError, match=r"line 2: 2\.jpg is not under"):
+        list_split(tmp_path, partition, "train")
+    with pytest.raises(InputError, match=r"absent\.txt cannot be read"):
+        list_split(tmp_path, tmp_path / "absent.txt", "train")
+
+
+def test_check_headers_names_broken_files(tmp_path, photo):
+    whole = [save(photo, tmp_path / name) for name in ("1.jpg", "1.png")]
+    check_headers(whole)
+
+    text, empty = tmp_path / "text.png", tmp_path / "empty.png"
+    text.write_text("not a picture")
+    empty.write_bytes(b"")
+    cut = [tmp_path / "cut.jpg", tmp_path / "cut.png"]
+    for path, source in zip(cut, whole, strict=True):
+        path.write_bytes(source.read_bytes()[:-200])
+
+    for path in (text, empty, *cut):
+        with pytest.raises(InputError, match=rf"1 of 3 .*{path.name}") as error:
+            check_headers([*whole, path])
+        assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match=r"4 of 4 .*text\.png.*empty\.png.*cut\.jpg.*, \.\.\.$"):
+        check_headers([text, empty, *cut])
+
+
+def test_check_headers_accepts_bytes_behind_the_end(tmp_path, photo):
+    for name in ("1.jpg", "1.png"):
+        path = save(photo, tmp_path / name)
+        path.write_bytes(path.read_bytes() + b"\0" * 500)
+        check_headers([path])
+
+
+def test_check_headers_finds_pictures_smaller_than_the_crop(tmp_path, photo):
+    path = save(photo, tmp_path / "1.png")
+    check_headers([path], center_crop=40)
+    with pytest.raises(InputError, match=r"1\.png \(48x40 pixels, smaller than center_crop 41\)"):
+        check_headers([path], center_crop=41)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "RGB"])
+def test_read_rgb_takes_any_layout(tmp_path, photo, mode):
+    image = photo.convert(mode)
+    path = save(image, tmp_path / ("x.tif" if mode == "CMYK" else "x.png"))
+    rgb = read_rgb(path)
+    assert rgb.mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(rgb), np.asarray(image.convert("RGB")))
+
+
+def test_read_rgb_drops_alpha_and_keeps_the_colour_below(tmp_path, photo):
+    rgba = photo.convert("RGBA")
+    rgba.putalpha(0)
+    np.testing.assert_array_equal(np.asarray(read_rgb(save(rgba, tmp_path / "x.png"))), np.asarray(photo))
+
+
+def test_read_rgb_scales_sixteen_bits(tmp_path):
+    gray = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
+    rgb = np.asarray(read_rgb(save(Image.fromarray(gray), tmp_path / "x.png")))
+    np.testing.assert_array_equal(rgb, EVERY_VALUE)
+
+
+def test_unreadable_pictures_name_themselves(tmp_path, photo):
+    path = save(photo, tmp_path / "x.jpg")
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"x\.jpg cannot be read as a picture: image file is truncated"):
+        read_rgb(path)
+    floats = save(Image.fromarray(np.zeros((4, 4), np.float32)), tmp_path / "x.tif")
+    with pytest.raises(InputError, match=r"x\.tif .* floating point"):
+        read_rgb(floats)
+    with pytest.raises(InputError, match=r"absent\.png .* No such file"):
+        read_rgb(tmp_path / "absent.png")
+
+
+def test_the_crop_must_fit_into_the_picture(tmp_path, photo):
+    assert prepare_image(photo, 8, center_crop=40).shape == (8, 8, 3)
+    with pytest.raises(InputError, match=r"x\.png: center_crop 41 does not fit into a picture of 48x40"):
+        load_image(save(photo, tmp_path / "x.png"), 8, center_crop=41)
