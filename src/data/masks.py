@@ -1,0 +1,147 @@
+"""Masks: read from files (NVIDIA's irregular masks and others) or drawn as free-form strokes.
+
+In files one colour means hole (`mask_polarity`); inside the code 1 is known and 0 is hole.
+"""
+
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from src.data.images import check_headers, decode
+from src.errors import InputError
+
+WHITE = 128  # gray values from here on are white
+MID_GRAY = (64, 191)  # neither black nor white: a JPEG's doing, or a third colour
+POLARITIES = ("white_hole", "black_hole")
+
+# Brush walks of drawn masks, as parts of the picture's side.
+BRUSH_WIDTH = (0.04, 0.14)
+SEGMENT_LENGTH = (0.04, 0.18)
+SEGMENTS = (3, 14)
+
+logger = logging.getLogger("inpainting")
+
+
+def read_mask_gray(path: str | Path) -> np.ndarray:
+    """Mask file -> uint8 (H, W) of gray values. Raises InputError that names the file.
+
+    Alpha is dropped, except where the picture has one colour throughout and only alpha varies: then the mask was
+    drawn in alpha, and opaque is white.
+    """
+    image = decode(path)
+    if "A" in image.getbands():
+        *colour, alpha = image.convert("RGBA").split()
+        low, high = alpha.getextrema()
+        if low < high and all(band.getextrema()[0] == band.getextrema()[1] for band in colour):
+            return np.asarray(alpha)
+    return np.asarray(image.convert("L"))
+
+
+def read_mask(path: str | Path, polarity: str = "white_hole") -> np.ndarray:
+    """Mask file -> bool (H, W), True = hole."""
+    if polarity not in POLARITIES:
+        raise InputError(f"mask_polarity '{polarity}' is unknown; choose one of {', '.join(POLARITIES)}")
+    white = read_mask_gray(path) >= WHITE
+    return white if polarity == "white_hole" else ~white
+
+
+def resize_mask(hole: np.ndarray, image_size: int) -> np.ndarray:
+    """bool (H, W), True = hole -> float32 (1, image_size, image_size), 1 = known, by nearest neighbour."""
+    known = Image.fromarray(np.where(hole, 0, 255).astype(np.uint8))
+    known = known.resize((image_size, image_size), Image.Resampling.NEAREST)
+    return (np.asarray(known)[None] > 0).astype(np.float32)
+
+
+def load_mask(path: str | Path, image_size: int, polarity: str = "white_hole") -> np.ndarray:
+    """Mask file -> float32 (1, image_size, image_size), 1 = known."""
+    return resize_mask(read_mask(path, polarity), image_size)
+
+
+def check_masks(paths: Sequence[Path], polarity: str = "white_hole", sample_size: int = 200) -> None:
+    """Open every mask's header and look at up to `sample_size` masks, evenly spaced, for the usual mistakes.
+
+    Raises InputError for broken files; warns of a set that looks inverted, empty, or not black and white.
+    """
+    check_headers(paths)
+    sample = np.unique(np.linspace(0, len(paths) - 1, min(sample_size, len(paths))).astype(int))
+    holes, blurred = [], []
+    for path in (paths[i] for i in sample):
+        gray = read_mask_gray(path)
+        white = np.mean(gray >= WHITE)
+        holes.append(white if polarity == "white_hole" else 1 - white)
+        if np.mean((gray >= MID_GRAY[0]) & (gray <= MID_GRAY[1])) > 0.01:
+            blurred.append(path)
+
+    hole, folder = np.mean(holes), Path(paths[0]).parent
+    other = POLARITIES[polarity == "white_hole"]
+    if hole > 0.7:
+        logger.warning(
+            f"The masks in {folder} are {hole:.1%} hole on average with --mask_polarity {polarity}; "
+            f"if holes are the other colour, use --mask_polarity {other}."
+        )
+    if hole == 0:
+        logger.warning(
+            f"The masks in {folder} have no holes with --mask_polarity {polarity}: gray values below {WHITE} are "
+            f"black; save black as 0 and white as 255."
+        )
+    if blurred:
+        logger.warning(
+            f"{len(blurred)} of {len(sample)} masks looked at, such as {blurred[0]}, have over 1 % gray pixels "
+            f"({MID_GRAY[0]} to {MID_GRAY[1]}); gray from {WHITE} on is white. Save masks as black and white PNG"
+        )
+
+
+def draw_mask(rng: np.random.Generator, image_size: int, hole_min: float, hole_max: float) -> np.ndarray:
+    """Free-form mask of brush strokes: float32 (1, image_size, image_size), 1 = known.
+
+    The hole's part of the picture is uniform in [hole_min, hole_max], to the pixel. The same generator state gives
+    the same mask.
+    """
+    if not 0 <= hole_min <= hole_max <= 1:
+        raise InputError(f"hole_min {hole_min} and hole_max {hole_max} must be ordered and within [0, 1]")
+    num_pixels = image_size**2
+    fewest, most = math.ceil(hole_min * num_pixels), math.floor(hole_max * num_pixels)
+    target = int(rng.integers(fewest, max(fewest, most) + 1))
+
+    hole = np.zeros((image_size, image_size), np.uint8)
+    while cv2.countNonZero(hole) < target:
+        _draw_stroke(rng, hole, target)
+    return (1 - hole[None]).astype(np.float32)
+
+
+def _draw_stroke(rng: np.random.Generator, hole: np.ndarray, target: int) -> None:
+    """Walk a round brush from a known pixel, into `hole` (H, W), until the walk or the target ends."""
+    size = len(hole)
+    known = np.flatnonzero(hole == 0)  # starting there, every stroke adds to the hole
+    y, x = divmod(int(known[rng.integers(len(known))]), size)
+    width = max(1, round(rng.uniform(*BRUSH_WIDTH) * size))
+    angle = rng.uniform(0, 2 * math.pi)
+
+    for _ in range(rng.integers(*SEGMENTS)):
+        angle += rng.normal(0, 0.8)
+        length = rng.uniform(*SEGMENT_LENGTH) * size
+        start, end = (round(x), round(y)), (round(x + length * math.cos(angle)), round(y + length * math.sin(angle)))
+        before = hole.copy()
+        cv2.line(hole, start, end, 1, width)
+        cv2.circle(hole, end, width // 2, 1, -1)
+
+        excess = cv2.countNonZero(hole) - target
+        if excess >= 0:
+            _cut_back(hole, before, start, excess)
+            return
+        x, y = end
+        if not (0 <= x < size and 0 <= y < size):
+            return
+
+
+def _cut_back(hole: np.ndarray, before: np.ndarray, start: tuple[int, int], excess: int) -> None:
+    """End the last segment early: give back its `excess` pixels farthest from its start."""
+    rows, columns = np.nonzero(hole != before)
+    distance = (rows - start[1]) ** 2 + (columns - start[0]) ** 2
+    far = np.argsort(distance, kind="stable")[len(distance) - excess :]
+    hole[rows[far], columns[far]] = 0

@@ -1,0 +1,133 @@
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.data.masks import check_masks, draw_mask, load_mask, read_mask, read_mask_gray, resize_mask
+from src.errors import InputError
+
+PARITY = Path(__file__).parent / "data" / "preprocessing"
+LEFT_HALF = np.repeat([[255, 255, 0, 0]], 4, axis=0).astype(np.uint8)  # white on the left
+
+
+def save(pixels, path, **options):
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def test_masks_equal_the_published_preprocessing():
+    known = load_mask(PARITY / "masks" / "00000.png", 256)
+    assert known.dtype == np.float32
+    np.testing.assert_array_equal(known, np.load(PARITY / "expected.npz")["resize.mask"])
+
+
+def test_polarity_says_which_colour_is_the_hole(tmp_path):
+    path = save(LEFT_HALF, tmp_path / "m.png")
+    np.testing.assert_array_equal(read_mask(path, "white_hole"), LEFT_HALF > 0)
+    np.testing.assert_array_equal(read_mask(path, "black_hole"), LEFT_HALF == 0)
+    np.testing.assert_array_equal(load_mask(path, 4, "white_hole")[0], LEFT_HALF == 0)
+    with pytest.raises(InputError, match="white_hole, black_hole"):
+        read_mask(path, "grey_hole")
+
+
+def test_white_starts_at_128(tmp_path):
+    path = save(np.array([[0, 127, 128, 255]], np.uint8), tmp_path / "m.png")
+    np.testing.assert_array_equal(read_mask(path), [[False, False, True, True]])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "P", "LA"])
+def test_masks_may_have_any_channel_layout(tmp_path, mode):
+    Image.fromarray(LEFT_HALF).convert(mode).save(tmp_path / "m.png")
+    np.testing.assert_array_equal(read_mask_gray(tmp_path / "m.png"), LEFT_HALF)
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+def test_a_mask_drawn_in_alpha_is_white_where_opaque(tmp_path, colour):
+    rgba = np.full((4, 4, 4), colour, np.uint8)
+    rgba[..., 3] = LEFT_HALF
+    np.testing.assert_array_equal(read_mask_gray(save(rgba, tmp_path / "m.png")), LEFT_HALF)
+
+
+def test_resized_masks_stay_black_and_white():
+    hole = np.zeros((5, 7), bool)
+    hole[:, 3:] = True
+    known = resize_mask(hole, 16)
+    assert known.shape == (1, 16, 16)
+    assert set(np.unique(known)) == {0, 1}
+
+
+def warnings_of(caplog, paths, polarity="white_hole", **options):
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, logger="inpainting"):
+        check_masks(paths, polarity, **options)
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_set_that_is_mostly_hole_gets_a_warning_that_names_the_option(tmp_path, caplog):
+    inverted = np.full((10, 10), 255, np.uint8)
+    inverted[:2] = 0
+    path = save(inverted, tmp_path / "m.png")
+    (message,) = warnings_of(caplog, [path])
+    assert "80.0% hole" in message
+    assert "use --mask_polarity black_hole" in message
+    assert warnings_of(caplog, [path], "black_hole") == []
+
+    inverted[2] = 0
+    assert warnings_of(caplog, [save(inverted, path)]) == []  # 70 % is not over 70 %
+
+
+def test_gray_masks_get_a_warning(tmp_path, caplog):
+    gray = np.zeros((10, 20), np.uint8)
+    gray[:5] = 255
+    gray[9, :2] = 64, 191  # 1 %
+    path = save(gray, tmp_path / "m.png")
+    assert warnings_of(caplog, [path]) == []
+    gray[9, 2] = 127
+    (message,) = warnings_of(caplog, [save(gray, path)])
+    assert "1 of 1 masks" in message
+    assert "m.png" in message
+
+
+def test_masks_saved_as_zero_and_one_get_a_warning(tmp_path, caplog):
+    (message,) = warnings_of(caplog, [save(LEFT_HALF // 255, tmp_path / "m.png")])
+    assert "no holes" in message
+
+
+def test_only_a_sample_of_the_masks_is_decoded_but_every_header_read(tmp_path, caplog):
+    paths = [save(LEFT_HALF, tmp_path / f"{i}.png") for i in range(5)]
+    save(np.full((4, 4), 100, np.uint8), paths[1])
+    assert warnings_of(caplog, paths, sample_size=3) == []  # looks at 0, 2 and 4
+    paths[3].write_text("not a picture")
+    with pytest.raises(InputError, match=r"3\.png \(not a picture file\)"):
+        check_masks(paths, sample_size=3)
+
+
+@pytest.mark.parametrize(("image_size", "hole_min", "hole_max"), [(256, 0.01, 0.6), (64, 0.2, 0.2), (32, 0.9, 1.0)])
+def test_drawn_masks_keep_to_the_hole_range(image_size, hole_min, hole_max):
+    for seed in range(20):
+        known = draw_mask(np.random.default_rng(seed), image_size, hole_min, hole_max)
+        assert known.shape == (1, image_size, image_size)
+        assert known.dtype == np.float32
+        assert set(np.unique(known)) <= {0, 1}
+        one_pixel = 1 / image_size**2
+        assert hole_min <= 1 - known.mean(dtype=float) < hole_max + one_pixel
+
+
+def test_the_same_generator_draws_the_same_mask():
+    first, again, other = (draw_mask(np.random.default_rng(seed), 64, 0.1, 0.5) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_drawn_holes_are_strokes_not_specks():
+    hole = 1 - draw_mask(np.random.default_rng(0), 256, 0.3, 0.3)[0]
+    opened = cv2.morphologyEx(hole, cv2.MORPH_OPEN, np.ones((5, 5)))
+    assert opened.sum() > 0.95 * hole.sum()
+
+
+def test_an_impossible_hole_range_is_an_input_error():
+    with pytest.raises(InputError, match=r"hole_min 0\.5 and hole_max 0\.1"):
+        draw_mask(np.random.default_rng(0), 8, 0.5, 0.1)
