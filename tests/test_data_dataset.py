@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.data.dataset import EvaluationSamples, TrainingSamples, build_training_dataset, iterate
+from src.data.images import list_images, normalise
+from src.errors import InputError
+
+SIZE = 16
+NUM_IMAGES, NUM_MASKS = 5, 3
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """Five flat pictures whose red says which one they are, three masks with 1, 2, 3 rows of hole."""
+    for folder in ("images/sub", "masks"):
+        (tmp_path / folder).mkdir(parents=True)
+    for i in range(NUM_IMAGES):
+        colour = np.array([10 * i, 100, 200], np.uint8)
+        folder = "images/sub" if i == 0 else "images"
+        Image.fromarray(np.broadcast_to(colour, (SIZE, SIZE, 3)).copy()).save(tmp_path / folder / f"{i}.png")
+    for i in range(NUM_MASKS):
+        mask = np.zeros((SIZE, SIZE), np.uint8)
+        mask[: i + 1] = 255
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{i}.png")
+    images = sorted(list_images(tmp_path / "images"), key=lambda path: path.name)
+    return images, list_images(tmp_path / "masks")
+
+
+@pytest.fixture
+def samples(paths):
+    images, masks = paths
+    return TrainingSamples(images, SIZE, seed=7, mask_paths=masks, edge_mode="clean")
+
+
+def number_of(image):
+    """Which of the pictures it is."""
+    return round((float(image[0, 0, 0]) + 1) * 127.5) // 10
+
+
+def hole_rows(mask):
+    return int((1 - mask[0]).sum()) // SIZE
+
+
+def stream(samples, *args, **options):
+    batches = iterate(build_training_dataset(samples, *args, **options))
+    return [[column.asnumpy() for column in batch] for batch in batches]
+
+
+def assert_equal_streams(first, second):
+    assert len(first) == len(second)
+    for batch, other in zip(first, second, strict=True):
+        for column, expected in zip(batch, other, strict=True):
+            np.testing.assert_array_equal(column, expected)
+
+
+def test_a_sample_is_image_mask_edge_and_gray(samples):
+    shapes = [(column.shape, column.dtype) for column in samples[0]]
+    assert shapes == [((channels, SIZE, SIZE), np.float32) for channels in (3, 1, 1, 1)]
+
+
+def test_without_edge_mode_there_is_no_structure(paths):
+    samples = TrainingSamples(paths[0], SIZE, seed=0)
+    assert samples.columns == ("image", "mask")
+    assert len(samples[0]) == 2
+
+
+def test_every_epoch_visits_every_picture_once_in_its_own_order(samples):
+    epochs = [[samples.image_path(k) for k in range(e * NUM_IMAGES, (e + 1) * NUM_IMAGES)] for e in range(6)]
+    assert all(sorted(epoch) == sorted(samples.image_paths) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_masks_are_random_per_sample_and_follow_the_seed(samples, paths):
+    def rows(samples):
+        return [hole_rows(samples[k][1]) for k in range(20)]
+
+    assert set(rows(samples)) == {1, 2, 3}
+    assert rows(samples) == rows(samples)
+    assert rows(samples) != rows(TrainingSamples(paths[0], SIZE, seed=8, mask_paths=paths[1]))
+
+
+def test_index_pairing_repeats_pictures_in_order_with_mask_i_mod_count(paths):
+    samples = TrainingSamples(paths[0], SIZE, seed=0, mask_paths=paths[1], mask_pairing="index")
+    pairs = [(number_of(samples[k][0]), hole_rows(samples[k][1]) - 1) for k in range(2 * NUM_IMAGES)]
+    assert pairs == 2 * [(0, 0), (1, 1), (2, 2), (3, 0), (4, 1)]
+    with pytest.raises(InputError, match="random, index"):
+        TrainingSamples(paths[0], SIZE, seed=0, mask_pairing="sorted")
+
+
+def test_masks_are_drawn_when_there_are_no_files(paths):
+    samples = TrainingSamples(paths[0], SIZE, seed=0, hole_min=0.2, hole_max=0.3)
+    masks = [samples[k][1] for k in range(10)]
+    assert all(0.2 <= 1 - mask.mean(dtype=float) <= 0.3 for mask in masks)
+    assert (masks[0] != masks[1]).any()
+    np.testing.assert_array_equal(masks[0], samples[0][1])
+
+    paired = TrainingSamples(paths[0], SIZE, seed=0, mask_pairing="index")
+    np.testing.assert_array_equal(paired[1][1], paired[1 + NUM_IMAGES][1])
+
+
+def test_the_stream_is_the_samples_in_order(samples):
+    batches = stream(samples, 0, 3, 2)
+    expected = [
+        [np.stack(columns) for columns in zip(samples[2 * i], samples[2 * i + 1], strict=True)] for i in range(3)
+    ]
+    assert_equal_streams(batches, expected)
+
+
+def test_workers_and_resuming_do_not_change_the_stream(samples):
+    whole = stream(samples, 0, 8, 2, num_parallel_workers=1)
+    assert_equal_streams(stream(samples, 0, 8, 2, num_parallel_workers=2), whole)
+    assert_equal_streams(stream(samples, 5, 3, 2, num_parallel_workers=1), whole[5:])
+    assert_equal_streams(stream(samples, 5, 3, 2, num_parallel_workers=2), whole[5:])
+
+
+def test_ranks_together_read_the_joint_batch(samples):
+    joint = stream(samples, 1, 3, 4)
+    ranks = [stream(samples, 1, 3, 2, rank, 2) for rank in (0, 1)]
+    together = [[np.concatenate(pair) for pair in zip(*batches, strict=True)] for batches in zip(*ranks, strict=True)]
+    assert_equal_streams(together, joint)
+    assert (ranks[0][0][1] != ranks[1][0][1]).any()
+    with pytest.raises(ValueError, match="rank 2 is not one of 2"):
+        build_training_dataset(samples, 0, 1, 2, rank=2, world=2)
+
+
+def test_no_iteration_is_no_dataset(samples):
+    with pytest.raises(ValueError, match="count 0"):
+        build_training_dataset(samples, 5, 0, 2)
+
+
+def test_more_workers_than_cores_are_as_many_as_cores(samples):
+    assert len(stream(samples, 0, 2, 2, num_parallel_workers=1000)) == 2
+
+
+@pytest.mark.parametrize("num_parallel_workers", [1, 2])
+def test_a_broken_picture_names_itself_in_one_line(samples, tmp_path, num_parallel_workers):
+    path = tmp_path / "broken.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    broken = TrainingSamples([*samples.image_paths[:3], path], SIZE, seed=0, mask_pairing="index")
+    batches = iterate(build_training_dataset(broken, 0, 4, 2, num_parallel_workers=num_parallel_workers))
+    with pytest.raises(InputError) as error:
+        list(batches)
+    assert str(error.value).startswith(f"{path} cannot be read as a picture: image file is truncated")
+    assert "\n" not in str(error.value)
+
+
+def test_evaluation_pairs_picture_i_with_mask_i_mod_count(paths):
+    samples = EvaluationSamples(*paths, SIZE, edge_mode="clean")
+    assert [sample.name for sample in samples] == ["sub/0.png", "1.png", "2.png", "3.png", "4.png"]
+    assert [number_of(sample.image) for sample in samples] == [0, 1, 2, 3, 4]
+    assert [hole_rows(sample.mask) - 1 for sample in samples] == [0, 1, 2, 0, 1]
+    sample = samples[3]
+    np.testing.assert_array_equal(normalise(sample.picture), sample.image)
+    assert sample.edge.shape == sample.gray.shape == sample.mask.shape == (1, SIZE, SIZE)
+    assert EvaluationSamples(*paths, SIZE)[0].edge is None
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 8])
+def test_evaluation_batches_hold_every_picture_in_order(paths, batch_size):
+    samples = EvaluationSamples(*paths, SIZE)
+    batches = list(samples.batches(batch_size))
+    assert [sample.name for batch in batches for sample in batch] == samples.names
+    assert all(len(batch) == batch_size for batch in batches[:-1])
