@@ -47,7 +47,7 @@ class TrainingSamples:
     mask_paths: Sequence[Path] = ()
     mask_polarity: str = "white_hole"
     mask_pairing: str = "random"
-    hole_min: float = 0.01
+    hole_min: float = 0.05
     hole_max: float = 0.6
     center_crop: int = 0
     edge_mode: str | None = None  # None for networks without a structure stream: no edge, no gray
