@@ -1,51 +1,188 @@
-"""CTSDG's modules under their three names.
+"""CTSDG's networks from and to the official PyTorch code, and from the MindSpore model zoo."""
 
-{s} runs over the streams; {i} counts a ladder of stages from 0, {n} from 1, {d} and {z} down to 1 and to 0: the other
-code bases number the decoder's stages by level, ours in the order they run.
-"""
+import re
+from pathlib import Path
 
-# ours, official PyTorch code, MindSpore model zoo
+import numpy as np
+
+from src.checkpoint import NetworkInfo, network_file, read_network, save_network
+from src.convert.files import as_arrays, read_mindspore, read_torch, write_torch
+from src.convert.names import MODELZOO, PYTORCH, pair_names, parameter_shapes, take
+from src.ctsdg import Discriminator, Generator
+from src.ctsdg.generator import ENCODER_STAGES, scaled
+from src.errors import InputError
+
+
+def _stream(s: str) -> list:
+    encoder, decoder = [], []
+    for i in range(7):
+        encoder += [
+            (f"{s}_encoder.stages.{i}.conv.conv", f"ec_{s}_{i + 1}.conv", f"ec_{s}_layers.{i}.conv.conv"),
+            (f"{s}_encoder.stages.{i}.norm", f"ec_{s}_{i + 1}.bn", f"ec_{s}_layers.{i}.bn"),
+        ]
+        # The other code bases number the decoder's stages by level, ours in the order they run.
+        decoder += [
+            (f"{s}_decoder.stages.{i}.conv.conv", f"dc_{s}_{7 - i}.conv", f"dc_{s}_layers.{6 - i}.conv.conv"),
+            (f"{s}_decoder.stages.{i}.norm", f"dc_{s}_{7 - i}.bn", f"dc_{s}_layers.{6 - i}.bn"),
+        ]
+    return encoder + decoder
+
+
+def _projection(s: str) -> list:
+    ours, theirs = f"{s}_projection", f"{s}_feature_projection"
+    return [
+        (f"{ours}.resolver.conv1", *[f"{theirs}.{s}_resolver.conv1"] * 2),
+        (f"{ours}.resolver.norm1", *[f"{theirs}.{s}_resolver.bn1"] * 2),
+        (f"{ours}.resolver.conv2", *[f"{theirs}.{s}_resolver.conv2"] * 2),
+        (f"{ours}.resolver.norm2", *[f"{theirs}.{s}_resolver.bn2"] * 2),
+        (f"{ours}.out", *[f"{theirs}.out_layer.0"] * 2),
+    ]
+
+
+# Ours, official PyTorch code, MindSpore model zoo.
 GENERATOR = (
-    ("{s}_encoder.stages.{i}.conv.conv", "ec_{s}_{n}.conv", "ec_{s}_layers.{i}.conv.conv"),
-    ("{s}_encoder.stages.{i}.norm", "ec_{s}_{n}.bn", "ec_{s}_layers.{i}.bn"),
-    ("{s}_decoder.stages.{i}.conv.conv", "dc_{s}_{d}.conv", "dc_{s}_layers.{z}.conv.conv"),
-    ("{s}_decoder.stages.{i}.norm", "dc_{s}_{d}.bn", "dc_{s}_layers.{z}.bn"),
-    ("{s}_projection.resolver.conv1", *["{s}_feature_projection.{s}_resolver.conv1"] * 2),
-    ("{s}_projection.resolver.norm1", *["{s}_feature_projection.{s}_resolver.bn1"] * 2),
-    ("{s}_projection.resolver.conv2", *["{s}_feature_projection.{s}_resolver.conv2"] * 2),
-    ("{s}_projection.resolver.norm2", *["{s}_feature_projection.{s}_resolver.bn2"] * 2),
-    ("{s}_projection.out", *["{s}_feature_projection.out_layer.0"] * 2),
-    ("bigff", "bigff", "bigff"),  # its two scalar gammas
-    ("bigff.{s}_gate.0", "bigff.{s}_gate.0", "bigff.{s}_gate.0"),
+    *_stream("texture"),
+    *_stream("structure"),
+    *_projection("structure"),
+    *_projection("texture"),
+    ("bigff.structure_gamma", "bigff.structure_gamma", "bigff.structure_gamma"),
+    ("bigff.texture_gamma", "bigff.texture_gamma", "bigff.texture_gamma"),
+    ("bigff.structure_gate.0", "bigff.structure_gate.0", "bigff.structure_gate.0"),
+    ("bigff.texture_gate.0", "bigff.texture_gate.0", "bigff.texture_gate.0"),
     ("fusion1.0", "fusion_layer1.0", "fusion_layer1.0"),
-    ("cfa.aggregation.dilated_convs.{i}.0", "cfa.msfa.dilated_conv_{i}.0", "cfa.msfa.dilated_convs.{i}.0"),
+    ("cfa.aggregation.dilated_convs.0.0", "cfa.msfa.dilated_conv_0.0", "cfa.msfa.dilated_convs.0.0"),
+    ("cfa.aggregation.dilated_convs.1.0", "cfa.msfa.dilated_conv_1.0", "cfa.msfa.dilated_convs.1.0"),
+    ("cfa.aggregation.dilated_convs.2.0", "cfa.msfa.dilated_conv_2.0", "cfa.msfa.dilated_convs.2.0"),
+    ("cfa.aggregation.dilated_convs.3.0", "cfa.msfa.dilated_conv_3.0", "cfa.msfa.dilated_convs.3.0"),
     ("cfa.aggregation.weight_calc.0", "cfa.msfa.weight_calc.0", "cfa.msfa.weight_calc.0"),
     ("cfa.aggregation.weight_calc.2", "cfa.msfa.weight_calc.2", "cfa.msfa.weight_calc.2"),
     ("fusion2.0", "fusion_layer2.0", "fusion_layer2.0"),
     ("out.0", "out_layer.0", "out_layer.0"),
 )
 
+
+def _branch(s: str) -> list:
+    return [
+        (f"{s}_branch.stages.0.0", f"{s}_branch.conv1.0", f"{s}_branch.conv1.0"),
+        # The official code registers this convolution twice. A file holds both names; the later one counts.
+        (f"{s}_branch.stages.0.0", f"{s}_branch.features.0", None),
+        (f"{s}_branch.stages.1.0", f"{s}_branch.conv2.0", f"{s}_branch.conv2.0"),
+        (f"{s}_branch.stages.2.0", f"{s}_branch.conv3.0", f"{s}_branch.conv3.0"),
+        (f"{s}_branch.stages.3.0", f"{s}_branch.conv4.0", f"{s}_branch.conv4.0"),
+        (f"{s}_branch.out", f"{s}_branch.conv5.0", f"{s}_branch.conv5"),
+    ]
+
+
 DISCRIMINATOR = (
-    ("{s}_branch.stages.{i}.0", "{s}_branch.conv{n}.0", "{s}_branch.conv{n}.0"),
-    ("{s}_branch.out", "{s}_branch.conv5.0", "{s}_branch.conv5"),
-    ("edge_detector.projection.{i}", "edge_detector.projection.{i}", "edge_detector.projection.{i}"),
-    ("edge_detector.residual.{i}", "edge_detector.res_layer.{i}", "edge_detector.res_layer.{i}"),
+    *_branch("texture"),
+    *_branch("structure"),
+    ("edge_detector.projection.0", "edge_detector.projection.0", "edge_detector.projection.0"),
+    ("edge_detector.projection.1", "edge_detector.projection.1", "edge_detector.projection.1"),
+    ("edge_detector.residual.0", "edge_detector.res_layer.0", "edge_detector.res_layer.0"),
+    ("edge_detector.residual.1", "edge_detector.res_layer.1", "edge_detector.res_layer.1"),
+    ("edge_detector.residual.3", "edge_detector.res_layer.3", "edge_detector.res_layer.3"),
+    ("edge_detector.residual.4", "edge_detector.res_layer.4", "edge_detector.res_layer.4"),
     ("edge_detector.out.0", "edge_detector.out_layer.0", "edge_detector.out_layer.0"),
 )
 
-# The official discriminator registers each branch's first convolution twice: second name, first name.
-OFFICIAL_ALIASES = (
-    ("texture_branch.features.0", "texture_branch.conv1.0"),
-    ("structure_branch.features.0", "structure_branch.conv1.0"),
-)
+NETWORKS = {"generator": (Generator, GENERATOR), "discriminator": (Discriminator, DISCRIMINATOR)}
+
+# Entries of our files for what an official file holds beside the parameters. Networks ignore them, training drops them.
+KEPT = "official."
 
 
-def module_names(table: tuple, column: int) -> dict[str, str]:
-    """Our module name -> its name in `column` (1: official, 2: model zoo), the placeholders written out."""
-    names = {}
-    for row in table:
-        for stream in ("texture", "structure"):
-            for i in range(7):
-                places = {"s": stream, "i": i, "n": i + 1, "d": 7 - i, "z": 6 - i}
-                names[row[0].format(**places)] = row[column].format(**places)
-    return names
+def from_official(path: Path, output: Path) -> str:
+    """The official checkpoint (n_iter, generator, discriminator) -> a checkpoint folder."""
+    content = read_torch(path)
+    if set(content) != {"n_iter", *NETWORKS} or not isinstance(content["n_iter"], int):
+        found = ", ".join(map(str, list(content)[:5])) or "nothing"
+        raise InputError(f"{path} is no CTSDG checkpoint: it holds {found}, not n_iter, generator, discriminator")
+    states = {name: as_arrays(content[name], f"{path} ({name})") for name in NETWORKS}
+    width = infer_width(states["generator"], PYTORCH)
+
+    output.mkdir()
+    for name, state in states.items():
+        shapes, pairs = layout(name, width, PYTORCH)
+        arrays = take(state, pairs, shapes, f"{path} ({name})")
+        tracked = max(int(state[theirs]) for ours, theirs in pairs if ours is None)
+        info = NetworkInfo("ctsdg", name, width, iteration=content["n_iter"], batches_tracked=tracked)
+        # What the way back would not give as it was: the first name of a twice registered convolution, if it differs.
+        back = official_state(arrays, pairs, tracked)
+        arrays |= {KEPT + key: array for key, array in state.items() if array.tobytes() != back[key].tobytes()}
+        save_network(output / f"{name}.ckpt", arrays, info)
+    return f"{' and '.join(states)}, width {width}, iteration {content['n_iter']}"
+
+
+def to_official(path: Path, output: Path) -> str:
+    """A checkpoint folder -> a file that the official code loads."""
+    content = {}
+    for name in NETWORKS:
+        file = network_file(path, name)
+        arrays, info = read_network(file)
+        if (info.model, info.network) != ("ctsdg", name):
+            raise InputError(f"{file} holds {info.model} {info.network}, not ctsdg {name}; give a checkpoint folder")
+        if info.align_corners:
+            raise InputError(f"{file} up-samples with aligned corners, which the official code does not do")
+        shapes, pairs = layout(name, info.width, PYTORCH)
+        kept = {KEPT + theirs for _, theirs in pairs}
+        own = {key: array for key, array in arrays.items() if key not in kept}
+        take(own, [(key, key) for key in shapes], shapes, str(file))
+        content.setdefault("n_iter", info.iteration)
+        content[name] = official_state(arrays, pairs, info.batches_tracked)
+    write_torch(content, output)
+    clean = "; trained on clean edges, while the official code computes its own" if info.edge_mode == "clean" else ""
+    return f"{' and '.join(NETWORKS)}, width {info.width}, iteration {info.iteration}{clean}"
+
+
+def from_modelzoo(path: Path, output: Path) -> str:
+    """generator_N.ckpt, with its discriminator_N.ckpt if there, or the newest of a folder -> a checkpoint folder."""
+    files, iteration = modelzoo_files(path)
+    states = {name: read_mindspore(file) for name, file in files.items()}
+    width = infer_width(states["generator"], MODELZOO)
+
+    output.mkdir()
+    for name, state in states.items():
+        shapes, pairs = layout(name, width, MODELZOO)
+        info = NetworkInfo("ctsdg", name, width, align_corners=True, iteration=iteration)
+        save_network(output / f"{name}.ckpt", take(state, pairs, shapes, str(files[name])), info)
+    return f"{' and '.join(states)}, width {width}, iteration {iteration}"
+
+
+def modelzoo_files(path: Path) -> tuple[dict[str, Path], int]:
+    """The file of each network there is, and their number. Raises InputError if there is none of a generator."""
+    folder, candidates = (path, path.iterdir()) if path.is_dir() else (path.parent, [path])
+    matches = [re.fullmatch(r"(?:generator|discriminator)_(\d+)\.ckpt", file.name) for file in candidates]
+    number = max((match[1] for match in matches if match), key=int, default="NNNNNN")
+    files = {name: folder / f"{name}_{number}.ckpt" for name in NETWORKS}
+    if not files["generator"].is_file():
+        raise InputError(f"{files['generator']} does not exist; --input takes a file of that name, or its folder")
+    return {name: file for name, file in files.items() if file.is_file()}, int(number)
+
+
+def layout(name: str, width: float, column: int) -> tuple[dict[str, tuple], list]:
+    """Parameters of one network with their shapes, and the pairs of names that `column` holds them under."""
+    make, table = NETWORKS[name]
+    shapes = parameter_shapes(make(width))
+    return shapes, pair_names(table, column, shapes)
+
+
+def official_state(arrays: dict[str, np.ndarray], pairs: list, batches_tracked: int) -> dict[str, np.ndarray]:
+    """The official state dict, in its order."""
+    tracked = np.array(batches_tracked, np.int64)
+    return {theirs: arrays.get(KEPT + theirs, tracked if ours is None else arrays.get(ours)) for ours, theirs in pairs}
+
+
+def infer_width(generator: dict[str, np.ndarray], column: int) -> float:
+    """The roundest width that explains a generator's channel counts; 1 where none does, and its shapes will not fit."""
+    names = {row[0]: f"{row[column]}.weight" for row in GENERATOR}
+    modules = {f"texture_encoder.stages.{i}.conv.conv": channels for i, (channels, _) in enumerate(ENCODER_STAGES)}
+    modules["texture_projection.resolver.conv1"] = 16
+    if any(names[module] not in generator for module in modules):
+        return 1.0
+    counts = {channels: len(np.atleast_1d(generator[names[module]])) for module, channels in modules.items()}
+    widest = max(counts)
+    for digits in range(1, 7):
+        width = round(counts[widest] / widest, digits)
+        if width > 0 and all(scaled(channels, width) == count for channels, count in counts.items()):
+            return width
+    return 1.0

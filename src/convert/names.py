@@ -1,52 +1,86 @@
-"""Renaming arrays between our parameters and another code base's, each used exactly once."""
+"""Arrays under our names and under those of another code base; a conversion uses each exactly once.
+
+A table has one row for each module: our name, then its name elsewhere, a column for each code base, in the order of
+the official state dict. A row may also name a single array.
+"""
 
 import numpy as np
+from mindspore import nn
 
 from src.errors import InputError
 
-# The last part of a name: ours -> theirs. A module with a `u` is spectral-normalised, one with a `gamma` a batch norm.
-TORCH_LEAVES = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
-SPECTRAL_LEAVES = {"weight": "weight_orig", "u": "weight_u", "v": "weight_v"}
+PYTORCH, MODELZOO = 1, 2  # the columns: the official PyTorch code or torchvision, and the MindSpore model zoo
+
+# The arrays of a module, in PyTorch's order: ours, PyTorch's, the model zoo's.
+CONV = (("weight", "weight", "weight"), ("bias", "bias", "bias"))
+NORM = (
+    ("gamma", "weight", "gamma"),
+    ("beta", "bias", "beta"),
+    ("moving_mean", "running_mean", "moving_mean"),
+    ("moving_variance", "running_var", "moving_variance"),
+    (None, "num_batches_tracked", None),  # no array here: NetworkInfo.batches_tracked
+)
+SPECTRAL = (("weight", "weight_orig", "weight_orig"), ("u", "weight_u", "weight_u"), ("v", "weight_v", "weight_v"))
+
+LISTED = 5  # how many names of each kind an error message shows
 
 
-def parameter_names(ours: list[str], modules: dict[str, str], torch: bool) -> dict[str, str]:
-    """Our parameter name -> theirs, for parameters `ours` and a table of module names.
+def parameter_shapes(network: nn.Cell) -> dict[str, tuple]:
+    """Our names and shapes."""
+    return {name: tuple(parameter.shape) for name, parameter in network.parameters_and_names()}
 
-    torch: the other side is PyTorch, which calls the arrays of a batch norm differently.
+
+def pair_names(table: tuple, column: int, shapes: dict[str, tuple]) -> list[tuple[str | None, str]]:
+    """(our name, their name) of every array of the other code base, in the table's order.
+
+    shapes: the network's parameters, which tell what kind of module a row names. Two of their names may share one of
+    ours, and a counter of batches has none.
     """
-    spectral = {name.removesuffix(".u") for name in ours if name.endswith(".u")}
-    names = {}
-    for name in ours:
-        module, leaf = name.rsplit(".", 1)
-        if module in spectral:
-            leaf = SPECTRAL_LEAVES.get(leaf, leaf)
-        elif torch:
-            leaf = TORCH_LEAVES.get(leaf, leaf)
-        names[name] = f"{modules[module]}.{leaf}"
-    return names
+    pairs = []
+    for row in table:
+        ours, theirs = row[0], row[column]
+        if theirs is None:
+            continue
+        if ours in shapes:
+            pairs.append((ours, theirs))
+            continue
+        leaves = NORM if f"{ours}.gamma" in shapes else SPECTRAL if f"{ours}.u" in shapes else CONV
+        for leaf in leaves:
+            name = leaf[0] and f"{ours}.{leaf[0]}"
+            if leaf[column] and (name is None or name in shapes):
+                pairs.append((name, f"{theirs}.{leaf[column]}"))
+    return pairs
 
 
-def rename(source: dict[str, np.ndarray], names: dict[str, str], shapes: dict[str, tuple], where: str) -> dict:
-    """Their arrays under our names.
+def take(
+    source: dict[str, np.ndarray], pairs: list[tuple[str | None, str]], shapes: dict[str, tuple], where: str
+) -> dict[str, np.ndarray]:
+    """Their arrays under our names. Where two of theirs are one of ours the last counts, as it does in PyTorch.
 
-    source: their name -> array; names: our name -> theirs; shapes: our name -> shape. `where` names the file.
-    Raises InputError that lists what is missing, what is left over and what has another shape.
+    Raises InputError that lists what is missing, what is left over, and what has another shape; `where` names the file.
     """
-    wrong = [f"missing {theirs}" for theirs in names.values() if theirs not in source]
-    used = set(names.values())
-    wrong += [f"unknown {theirs} {source[theirs].shape}" for theirs in source if theirs not in used]
-    result = {}
-    for ours, theirs in names.items():
+    expected = {theirs for _, theirs in pairs}
+    missing = [theirs for _, theirs in pairs if theirs not in source]
+    unknown = [theirs for theirs in source if theirs not in expected]
+    misshapen, arrays = [], {}
+    for ours, theirs in pairs:
         if theirs not in source:
             continue
-        array = source[theirs]
-        # The model zoo keeps the vectors of the spectral norm as columns.
-        if ours.endswith((".u", ".v")) and array.shape == (*shapes[ours], 1):
+        array, shape = source[theirs], tuple(shapes[ours]) if ours else ()
+        if theirs.endswith(("_u", "_v")) and array.shape == (*shape, 1):  # the model zoo has columns for vectors
             array = array[:, 0]
-        if array.shape != tuple(shapes[ours]):
-            wrong.append(f"{theirs} is {array.shape}, not {tuple(shapes[ours])}")
-        result[ours] = array
-    if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise InputError(f"{where} does not fit: {'; '.join(wrong[:5])}{more}. Another --model or --width?")
-    return result
+        dtype = np.dtype(np.float32 if ours else np.int64)
+        if (array.dtype, array.shape) != (dtype, shape):
+            misshapen.append(f"{theirs} (is {array.dtype} {array.shape}, not {dtype} {shape})")
+        if ours:
+            arrays[ours] = array
+
+    problems = {"missing": missing, "unknown": unknown, "of another shape": misshapen}
+    if any(problems.values()):
+        raise InputError(f"{where} does not fit: {'; '.join(_list(k, v) for k, v in problems.items() if v)}")
+    return arrays
+
+
+def _list(kind: str, names: list[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{kind}: {', '.join(names[:LISTED])}{more}"
