@@ -200,8 +200,16 @@ def command_line(argv: Sequence[str]) -> Iterator[tuple[Option, str]]:
 class Config:
     """The options of one run, read as attributes: `config.batch_size`. Read-only; equal where every value is."""
 
-    def __init__(self, **values: Value) -> None:
-        vars(self).update(values)
+    def __init__(self, chosen: Iterable[str] = (), /, **values: Value) -> None:
+        vars(self).update(values, _chosen=frozenset(chosen))
+
+    def given(self, name: str) -> bool:
+        """Did the user choose this option, or is it the default?
+
+        On the command line any value counts. In a file one that differs from the default does: a file may be a copy of
+        default_config.yaml, and then chooses only what was changed in it.
+        """
+        return name in self._chosen
 
     def __setattr__(self, name: str, value: object = None) -> None:
         raise AttributeError(f"{name} cannot change: a config is read-only")
@@ -209,20 +217,20 @@ class Config:
     __delattr__ = __setattr__
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Config) and vars(self) == vars(other)
+        return isinstance(other, Config) and self.as_dict() == other.as_dict()
 
     def __hash__(self) -> int:
-        return hash(frozenset(vars(self).items()))
+        return hash(frozenset(self.as_dict().items()))
 
     def __repr__(self) -> str:
-        return f"Config({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+        return f"Config({', '.join(f'{name}={value!r}' for name, value in self.as_dict().items())})"
 
     def as_dict(self) -> dict[str, Value]:
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "_chosen"}
 
     def dump(self, path: str | Path) -> None:
         """Write a yaml file that `--config_path` reads back to an equal config."""
-        lines = yaml.safe_dump(vars(self), sort_keys=False, allow_unicode=True, width=math.inf)
+        lines = yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True, width=math.inf)
         Path(path).write_text(f"# The options of one run; --config_path takes this file.\n{lines}", encoding="utf-8")
 
 
@@ -237,12 +245,15 @@ def load_config(argv: Sequence[str] | None = None, description: str = "") -> Con
     values = {name: option.default for name, option in options.items()}
     overrides = {option.name: option.parse(text, f"--{option.name}") for option, text in command_line(argv)}
     path = overrides.pop(CONFIG_PATH.name, None)
+    chosen = set(overrides)
     if path is not None:
         for entry in yaml_entries(read_text(path), path):
             where = f"{path}, line {entry.line}: "
             option = find_option(entry.name, options, where)
             values[option.name] = option.parse(entry.text, where + option.name)
-    return Config(**values | overrides)
+            if values[option.name] != option.default:
+                chosen.add(option.name)
+    return Config(chosen, **values | overrides)
 
 
 def help_text(description: str) -> str:

@@ -165,6 +165,14 @@ def test_a_config_is_a_value():
         _ = config.sead
 
 
+def test_a_config_knows_what_the_user_chose(yaml_file):
+    path = yaml_file("width: 0.25\nsigma: 2.0\n")  # sigma as in a copy of the defaults
+    config = load_config(["--config_path", path, "--image_size", "256"])
+    assert [name for name in config.as_dict() if config.given(name)] == ["image_size", "width"]
+    assert copy.deepcopy(config).given("width")
+    assert config == load_config(["--width", "0.25"])  # who chose it makes no other value
+
+
 def test_help_shows_every_option_under_its_heading(capsys):
     with pytest.raises(SystemExit) as stop:
         load_config(["--nonsense", "--help"], "Train a network.")
