@@ -18,9 +18,6 @@ from src.errors import InputError
 
 def main(config: Config) -> None:
     require(config, "source", "input", "output")
-    from model_utils.device import prepare
-
-    prepare(config)
     from src.convert import ctsdg, vgg
     from src.convert.files import whole
 
