@@ -3,6 +3,8 @@
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
+from src.layers.conv import Conv2d
+
 
 class BiGFF(nn.Cell):
     """Each stream takes from the other what a gate, seeing both, lets through.
@@ -20,8 +22,7 @@ class BiGFF(nn.Cell):
 
     @staticmethod
     def _gate(channels: int) -> nn.SequentialCell:
-        conv = nn.Conv2d(2 * channels, channels, 3, pad_mode="pad", padding=1, has_bias=True)
-        return nn.SequentialCell(conv, nn.Sigmoid())
+        return nn.SequentialCell(Conv2d(2 * channels, channels, 3), nn.Sigmoid())
 
     def construct(self, texture: Tensor, structure: Tensor) -> Tensor:
         both = ops.cat((texture, structure), axis=1)  # (B, 2C, H, W)

@@ -2,6 +2,7 @@
 
 from mindspore import Tensor, nn, ops
 
+from src.layers.conv import Conv2d
 from src.layers.resize import over_channels
 
 
@@ -9,11 +10,14 @@ class RegionAffinityLearning(nn.Cell):
     """Rebuild a feature map from its own patches, weighted by their affinity (Eq. 6 to 8).
 
     features: (B, C, H, W), H and W even -> (B, C, H, W)
+
+    The published code convolves with the patches of one sample at a time; as matrix products the samples are a batch.
     """
 
     def __init__(self, softmax_scale: float = 10.0) -> None:
         super().__init__()
         self.softmax_scale = softmax_scale
+        self.attend = _Attend()
 
     def construct(self, features: Tensor) -> Tensor:
         batch, channels, height, width = features.shape
@@ -22,13 +26,44 @@ class RegionAffinityLearning(nn.Cell):
 
         patches = ops.unfold(small, 3, padding=1)  # (B, 9C, N), a column for each pixel of the half-size map
         norm = ops.maximum(ops.sqrt((patches * patches).sum(1, keepdims=True)), 1e-4)
-        scores = ops.bmm(patches.swapaxes(1, 2), patches / norm) * self.softmax_scale  # (B, N pixels, N kernels)
-        affinity = ops.maximum(ops.softmax(scores, -1), 1e-8)
+        blocks = ops.unfold(features, 4, padding=1, stride=2)  # (B, 16C, N), what is pasted at that pixel
 
-        blocks = ops.unfold(features, 4, padding=1, stride=2)  # (B, 16C, N)
-        pasted = ops.bmm(blocks, affinity.swapaxes(1, 2))  # (B, 16C, N)
-        pasted = pasted.reshape(batch, channels, 16, -1)
+        pasted = self.attend(patches, self.softmax_scale * patches / norm, blocks)
+        pasted = pasted.reshape(batch, channels, 16, half[0] * half[1])
         return ops.fold(pasted, ops.tuple_to_array((height, width)), 4, padding=1, stride=2) / 4.0
+
+
+class _Attend(nn.Cell):
+    """Attention with a floor: queries, keys (B, K, N), values (B, V, N) -> (B, V, N).
+
+    At 256×256 an N×N matrix takes 67 MB a sample. The backward is written out because it then needs one of them kept
+    and one at work, where automatic differentiation keeps about ten.
+    """
+
+    FLOOR = 1e-8
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Primitives: MindSpore 2.10 cannot compile a bprop that calls functions with branches, such as ops.softmax.
+        self.softmax = ops.Softmax(-1)  # keys last: over any other axis it is 20 times slower on CPU
+        self.product = ops.BatchMatMul()
+        self.product_tn = ops.BatchMatMul(transpose_a=True)
+        self.product_nt = ops.BatchMatMul(transpose_b=True)
+
+    def construct(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        return self.product_nt(values, self.affinity(queries, keys))
+
+    def affinity(self, queries: Tensor, keys: Tensor) -> Tensor:
+        return ops.maximum(self.softmax(self.product_tn(queries, keys)), self.FLOOR)
+
+    def bprop(self, queries: Tensor, keys: Tensor, values: Tensor, out: Tensor, dout: Tensor) -> tuple:
+        affinity = self.affinity(queries, keys)
+        d_values = self.product(dout, affinity)
+        d_affinity = self.product_tn(dout, values)
+        # The softmax's gradient. What the floor lifts has an affinity of 1e-8, so that its share is nothing.
+        mean = (affinity * d_affinity).sum(-1, keepdims=True)
+        d_scores = affinity * (d_affinity - mean)
+        return self.product_nt(keys, d_scores), self.product(queries, d_scores), d_values
 
 
 class MultiScaleFeatureAggregation(nn.Cell):
@@ -44,16 +79,14 @@ class MultiScaleFeatureAggregation(nn.Cell):
         self.channels = channels
         self.dilated_convs = nn.CellList(
             [
-                nn.SequentialCell(
-                    nn.Conv2d(channels, channels, 3, pad_mode="pad", padding=d, dilation=d, has_bias=True), nn.ReLU()
-                )
+                nn.SequentialCell(Conv2d(channels, channels, 3, dilation=d), nn.ReLU())
                 for d in self.DILATIONS
             ]
         )
         self.weight_calc = nn.SequentialCell(
-            nn.Conv2d(channels, channels, 3, pad_mode="pad", padding=1, has_bias=True),
+            Conv2d(channels, channels, 3),
             nn.ReLU(),
-            nn.Conv2d(channels, len(self.DILATIONS), 1, has_bias=True),
+            Conv2d(channels, len(self.DILATIONS), 1),
             nn.ReLU(),
             nn.Softmax(axis=1),
         )

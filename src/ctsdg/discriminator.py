@@ -3,6 +3,8 @@
 from mindspore import Tensor, nn, ops
 
 from src.ctsdg.generator import scaled
+from src.layers.activation import LeakyReLU
+from src.layers.conv import Conv2d
 from src.layers.init import init_torch_default
 from src.layers.spectral_norm import SpectralNormConv2d
 
@@ -18,7 +20,7 @@ class PatchBranch(nn.Cell):
         for out_channels, stride in PATCH_STAGES:
             out_channels = scaled(out_channels, width)
             conv = SpectralNormConv2d(in_channels, out_channels, 4, stride, padding=1)
-            stages.append(nn.SequentialCell(conv, nn.LeakyReLU(0.2)))
+            stages.append(nn.SequentialCell(conv, LeakyReLU(0.2)))
             in_channels = out_channels
         self.stages = nn.CellList(stages)
         self.out = SpectralNormConv2d(in_channels, 1, 4, padding=1)
@@ -36,14 +38,14 @@ class EdgeDetector(nn.Cell):
         super().__init__()
         channels = scaled(16, width)
 
-        def conv3x3(in_channels: int) -> nn.Conv2d:
-            return nn.Conv2d(in_channels, channels, 3, pad_mode="pad", padding=1, has_bias=True)
+        def conv3x3(in_channels: int) -> Conv2d:
+            return Conv2d(in_channels, channels, 3)
 
         self.projection = nn.SequentialCell(conv3x3(3), nn.BatchNorm2d(channels), nn.ReLU())
         self.residual = nn.SequentialCell(
             conv3x3(channels), nn.BatchNorm2d(channels), nn.ReLU(), conv3x3(channels), nn.BatchNorm2d(channels)
         )
-        self.out = nn.SequentialCell(nn.Conv2d(channels, 1, 1, has_bias=True), nn.Sigmoid())
+        self.out = nn.SequentialCell(Conv2d(channels, 1, 1), nn.Sigmoid())
 
     def construct(self, image: Tensor) -> Tensor:
         x = self.projection(image)

@@ -6,6 +6,8 @@ from src.ctsdg.bigff import BiGFF
 from src.ctsdg.cfa import CFA
 from src.ctsdg.partial_conv import PConvNormAct
 from src.ctsdg.projection import FeatureProjection
+from src.layers.activation import LeakyReLU
+from src.layers.conv import Conv2d
 from src.layers.init import init_normal
 from src.layers.resize import upsample_bilinear, upsample_nearest
 
@@ -59,7 +61,7 @@ class Decoder(nn.Cell):
         stages = []
         for out_channels in DECODER_STAGES:  # each stage doubles H and W
             out_channels = scaled(out_channels, width)
-            stages.append(PConvNormAct((channels, skips.pop()), out_channels, 3, activation=nn.LeakyReLU(0.2)))
+            stages.append(PConvNormAct((channels, skips.pop()), out_channels, 3, activation=LeakyReLU(0.2)))
             channels = out_channels
         self.stages = nn.CellList(stages)
 
@@ -100,13 +102,12 @@ class Generator(nn.Cell):
         self.fusion1 = self._fusion(2 * channels, channels, stride=2)
         self.cfa = CFA(channels)
         self.fusion2 = self._fusion(2 * channels, channels, stride=1)
-        self.out = nn.SequentialCell(nn.Conv2d(3 * channels, 3, 1, has_bias=True), nn.Tanh())
+        self.out = nn.SequentialCell(Conv2d(3 * channels, 3, 1), nn.Tanh())
         init_normal(self)
 
     @staticmethod
     def _fusion(in_channels: int, out_channels: int, stride: int) -> nn.SequentialCell:
-        conv = nn.Conv2d(in_channels, out_channels, 3, stride, pad_mode="pad", padding=1, has_bias=True)
-        return nn.SequentialCell(conv, nn.LeakyReLU(0.2))
+        return nn.SequentialCell(Conv2d(in_channels, out_channels, 3, stride), LeakyReLU(0.2))
 
     def construct(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
         texture_levels, texture_masks = self.texture_encoder(image, mask)

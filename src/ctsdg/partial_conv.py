@@ -3,7 +3,8 @@
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.layers.resize import over_channels
+from src.layers.conv import Conv2d
+from src.layers.resize import MapProduct
 
 
 class PartialConv(nn.Cell):
@@ -19,26 +20,24 @@ class PartialConv(nn.Cell):
 
     def __init__(self, in_channels: tuple[int, ...], out_channels: int, kernel_size: int, stride: int = 1) -> None:
         super().__init__()
-        self.in_channels, self.out_channels = in_channels, out_channels
         self.stride, self.padding = stride, kernel_size // 2
-        self.conv = nn.Conv2d(
-            sum(in_channels), out_channels, kernel_size, stride, pad_mode="pad", padding=self.padding, has_bias=False
-        )
+        self.conv = Conv2d(sum(in_channels), out_channels, kernel_size, stride, has_bias=False)
         window = np.ones((1, len(in_channels), kernel_size, kernel_size), np.float32)
         self.window = Tensor(window * np.array(in_channels, np.float32)[:, None, None])
         self.window_size = float(self.window.asnumpy().sum())
+        self.times_map = MapProduct()
 
     def construct(self, groups: tuple, masks: tuple) -> tuple:
         known = ()
-        for features, mask, channels in zip(groups, masks, self.in_channels):  # noqa: B905 (graph mode has no strict)
-            known += (features * over_channels(mask, channels),)
+        for features, mask in zip(groups, masks):  # noqa: B905 (graph mode has no strict)
+            known += (self.times_map(features, mask),)
         features, mask = _join(known), _join(masks)
 
         # Masks and the ratio stay in float32: in float16 the 1e-8 would vanish.
         count = ops.conv2d(mask, self.window, None, self.stride, "pad", self.padding)  # (B, 1, H', W')
         mask = ops.clamp(count, 0.0, 1.0)
         scale = self.window_size / (count + 1e-8) * mask
-        return self.conv(features) * over_channels(scale, self.out_channels), mask
+        return self.times_map(self.conv(features), scale), mask
 
 
 class PConvNormAct(nn.Cell):

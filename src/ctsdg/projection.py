@@ -2,15 +2,17 @@
 
 from mindspore import Tensor, nn, ops
 
+from src.layers.conv import Conv2d
+
 
 class ResidualBlock(nn.Cell):
     """conv-norm-ReLU-conv-norm with a shortcut: (B, C, H, W) -> (B, C, H, W)."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, hidden, 3, pad_mode="pad", padding=1, has_bias=False)
+        self.conv1 = Conv2d(channels, hidden, 3, has_bias=False)
         self.norm1 = nn.BatchNorm2d(hidden)
-        self.conv2 = nn.Conv2d(hidden, channels, 3, pad_mode="pad", padding=1, has_bias=False)
+        self.conv2 = Conv2d(hidden, channels, 3, has_bias=False)
         self.norm2 = nn.BatchNorm2d(channels)
 
     def construct(self, x: Tensor) -> Tensor:
@@ -24,7 +26,7 @@ class FeatureProjection(nn.Cell):
     def __init__(self, channels: int, hidden: int, out_channels: int, activation: nn.Cell) -> None:
         super().__init__()
         self.resolver = ResidualBlock(channels, hidden)
-        self.out = nn.Conv2d(channels, out_channels, 1, has_bias=True)
+        self.out = Conv2d(channels, out_channels, 1)
         self.activation = activation
 
     def construct(self, features: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Resizing and spreading of feature maps."""
 
-from mindspore import Tensor, ops
+from mindspore import Tensor, nn, ops
 
 
 def upsample_bilinear(x: Tensor, align_corners: bool = False) -> Tensor:
@@ -21,3 +21,20 @@ def over_channels(x: Tensor, channels: int) -> Tensor:
     times as long on CPU as this copy and a plain product.
     """
     return ops.tile(x, (1, channels, 1, 1))
+
+
+class MapProduct(nn.Cell):
+    """Features times a single-channel map that takes no gradient: (B, C, H, W), (B, 1, H, W) -> (B, C, H, W).
+
+    The backward repeats the map instead of keeping the repeated one, or the features, in memory.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.repeat = ops.Tile()  # a primitive: MindSpore 2.10 cannot compile a bprop that calls ops.tile
+
+    def construct(self, features: Tensor, weight: Tensor) -> Tensor:
+        return features * self.repeat(weight, (1, features.shape[1], 1, 1))
+
+    def bprop(self, features: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple:
+        return dout * self.repeat(weight, (1, dout.shape[1], 1, 1)), ops.zeros_like(weight)

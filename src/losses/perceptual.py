@@ -2,6 +2,8 @@
 
 from mindspore import Tensor, nn, ops
 
+from src.layers.conv import Conv2d
+
 VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256))  # channels of each convolution; a pool ends a stage
 
 
@@ -17,7 +19,7 @@ class VGG16Features(nn.Cell):
         for stage in VGG16_STAGES:
             cells = []
             for out_channels in stage:
-                cells += [nn.Conv2d(in_channels, out_channels, 3, pad_mode="pad", padding=1, has_bias=True), nn.ReLU()]
+                cells += [Conv2d(in_channels, out_channels, 3), nn.ReLU()]
                 in_channels = out_channels
             stages.append(nn.SequentialCell(*cells, nn.MaxPool2d(2, 2)))
         self.stages = nn.CellList(stages)
