@@ -9,8 +9,9 @@ LARGE_MAP = 64 * 64  # pixels from which the input's gradient is cheaper as a fo
 class Conv2d(nn.Conv2d):
     """nn.Conv2d, padded with zeros: (B, C_in, H, W) -> (B, C_out, H / stride, W / stride).
 
-    On large maps the gradient of the input is computed as what it is, a convolution with the turned kernels. oneDNN's
-    own form of it takes up to twice as long on CPU and keeps an unfolded copy of the map for each layer, 150 MB and more.
+    On large maps the backward takes other forms, because oneDNN's own keeps an unfolded copy of the map for each layer,
+    150 MB and more, and is slower. The input's gradient is a convolution with the turned kernels; the weight's gradient
+    lets the input and the output change places where that unfolds the one with fewer channels.
     """
 
     def __init__(
@@ -44,13 +45,21 @@ class _Convolve(nn.Cell):
         self.turned_conv = ops.Conv2D(in_channels, kernel, **options)
         self.input_grad = ops.Conv2DBackpropInput(out_channels, kernel, pad_list=around, **options)
         self.weight_grad = _grad_ops.Conv2DBackpropFilter(out_channels, kernel, pad_list=around, **options)
+        self.turned_weight_grad = _grad_ops.Conv2DBackpropFilter(in_channels, kernel, pad_list=around, **options)
+        self.narrows = kernel_size > 1 and in_channels > out_channels
 
     def construct(self, x: Tensor, weight: Tensor) -> Tensor:
         return self.conv(x, weight)
 
     def bprop(self, x: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple:
-        if x.shape[2] * x.shape[3] >= LARGE_MAP:
-            dx = self.turned_conv(dout, ops.flip(weight, (2, 3)).swapaxes(0, 1))
-        else:
-            dx = self.input_grad(dout, weight, x.shape)
+        if x.shape[2] * x.shape[3] < LARGE_MAP:
+            return self.input_grad(dout, weight, x.shape), self.weight_grad(dout, x, weight.shape)
+        dx = self.turned_conv(dout, _turn(weight))
+        if self.narrows:
+            return dx, _turn(self.turned_weight_grad(x, dout, weight.swapaxes(0, 1).shape))
         return dx, self.weight_grad(dout, x, weight.shape)
+
+
+def _turn(weight: Tensor) -> Tensor:
+    """Kernels of the transposed convolution: (C_out, C_in, k, k) -> (C_in, C_out, k, k), turned by half a circle."""
+    return ops.flip(weight, (2, 3)).swapaxes(0, 1)
