@@ -41,6 +41,11 @@ def modelzoo_states(width: float = 1.0, salt: int = 0) -> dict[str, dict[str, np
     return states
 
 
+def official_names(name: str, width: float = 1.0) -> dict[str, str]:
+    """Our parameter -> its first name in the official state dict."""
+    return {ours: theirs for ours, theirs in reversed(layout(name, width, PYTORCH)[1]) if ours}
+
+
 def narrow_shapes(name: str, width: float, column: int) -> dict[str, tuple]:
     """Names and shapes of a network that nobody published, as the converter's own table has them."""
     shapes, pairs = layout(name, width, column)
