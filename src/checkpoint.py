@@ -4,12 +4,15 @@ Beside training/ because inference, export and conversion read and write them to
 """
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Parameter, Tensor, nn
 
 from src.errors import InputError
 
@@ -43,14 +46,26 @@ def save_network(path: Path, arrays: dict[str, np.ndarray] | nn.Cell, info: Netw
 
 
 def read_network(path: Path) -> tuple[dict[str, np.ndarray], NetworkInfo]:
-    """Parameters by name and what the file says of itself. Raises InputError if it is damaged or not of this project."""
+    """Parameters by name and what the file says of itself. Raises InputError if it is damaged or not ours."""
     entries = read_ckpt(path)
     if INFO not in entries:
         raise InputError(f"{path} was not written by this project; convert.py makes checkpoints of other code's files")
-    known = {field.name for field in fields(NetworkInfo)}
-    values = json.loads(str(entries.pop(INFO)))
-    info = NetworkInfo(**{name: value for name, value in values.items() if name in known})
+    info = parse_info(str(entries.pop(INFO)), path)
     return {name: parameter.asnumpy() for name, parameter in entries.items()}, info
+
+
+def parse_info(text: str, path: Path) -> NetworkInfo:
+    """A NetworkInfo from JSON, whatever else the JSON holds. Raises InputError that names the file it came from."""
+    try:
+        values = json.loads(text)
+        info = NetworkInfo(**{field.name: values[field.name] for field in fields(NetworkInfo) if field.name in values})
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: what it says of its network is not readable; use another one") from error
+    for field in fields(info):
+        value = getattr(info, field.name)
+        if type(value) is not field.type and not (field.type is float and type(value) is int):
+            raise InputError(f"{path}: its network's {field.name} is {value!r}, which cannot be; use another one")
+    return info
 
 
 def read_ckpt(path: Path) -> dict:
@@ -60,9 +75,20 @@ def read_ckpt(path: Path) -> dict:
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty; give a whole checkpoint")
     try:
-        return ms.load_checkpoint(str(path), crc_check=True)
+        with quiet():
+            return ms.load_checkpoint(str(path), crc_check=True)
     except Exception as error:  # ValueError, RuntimeError, protobuf's DecodeError …
         raise InputError(f"{path} is damaged or no MindSpore checkpoint; use another one") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what MindSpore's Python code logs off the screen: where it fails, our one line says more."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def load_network(path: Path, network: nn.Cell, expected: NetworkInfo) -> NetworkInfo:
@@ -75,16 +101,15 @@ def load_network(path: Path, network: nn.Cell, expected: NetworkInfo) -> Network
         found, wanted = getattr(info, name), getattr(expected, name)
         if found != wanted:
             raise InputError(f"{path} holds {name} {found}, not {wanted}; give another checkpoint or --{name}")
-    fill(network, arrays, path)
+    fill(dict(network.parameters_and_names()), arrays, path)
     return info
 
 
-def fill(network: nn.Cell, arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Set every parameter from the array of its name. Raises InputError, the network unchanged, if one does not fit."""
-    parameters = dict(network.parameters_and_names())
+def fill(parameters: dict[str, Parameter], arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Set each parameter from the array of its name. Raises InputError, and sets none, if one does not fit."""
     wrong = [name for name, p in parameters.items() if name not in arrays or arrays[name].shape != tuple(p.shape)]
     if wrong:
-        raise InputError(f"{path} does not fit the network: {wrong[0]} and {len(wrong) - 1} more differ or are missing")
+        raise InputError(f"{path} does not fit: {len(wrong)} parameters differ or are missing, the first is {wrong[0]}")
     for name, parameter in parameters.items():
         parameter.set_data(Tensor(arrays[name], parameter.dtype))
 
