@@ -211,6 +211,10 @@ class Config:
         """
         return name in self._chosen
 
+    def chosen(self, names: Iterable[str]) -> dict[str, Value]:
+        """Those of `names` that were given, with their values."""
+        return {name: getattr(self, name) for name in names if self.given(name)}
+
     def __setattr__(self, name: str, value: object = None) -> None:
         raise AttributeError(f"{name} cannot change: a config is read-only")
 

@@ -23,8 +23,11 @@ class Device:
     world: int = 1
 
 
-def prepare(config: Config) -> Device:
+def prepare(config: Config, few_runs: bool = False) -> Device:
     """Set MindSpore up as the options say. Call it first, before anything is computed or written.
+
+    few_runs: the network runs so few times that compiling it would take longer; on a CPU, then, only a mode that was
+    given compiles.
 
     Under msrun it joins the other processes (and does not return in msrun's scheduler, which runs the same script).
     Every rank has the same seeds, hence the same initial weights; what must differ between ranks has to use `rank`.
@@ -35,7 +38,8 @@ def prepare(config: Config) -> Device:
     # msrun numbers the cards of a host in DEVICE_ID; an option could not, for it is the same for every process.
     device_id = int(os.environ.get("DEVICE_ID", "0")) if world > 1 else config.device_id
 
-    ms.set_context(mode=ms.GRAPH_MODE if config.mode == "graph" else ms.PYNATIVE_MODE)
+    compiled = config.mode == "graph" and not (few_runs and config.device_target == "CPU" and not config.given("mode"))
+    ms.set_context(mode=ms.GRAPH_MODE if compiled else ms.PYNATIVE_MODE)
     set_device(config.device_target, device_id)
     random.seed(config.seed)
     ms.set_seed(config.seed)  # NumPy's seed included

@@ -169,6 +169,7 @@ def test_a_config_knows_what_the_user_chose(yaml_file):
     path = yaml_file("width: 0.25\nsigma: 2.0\n")  # sigma as in a copy of the defaults
     config = load_config(["--config_path", path, "--image_size", "256"])
     assert [name for name in config.as_dict() if config.given(name)] == ["image_size", "width"]
+    assert config.chosen(["sigma", "width"]) == {"width": 0.25}
     assert copy.deepcopy(config).given("width")
     assert config == load_config(["--width", "0.25"])  # who chose it makes no other value
 
