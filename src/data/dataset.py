@@ -173,9 +173,12 @@ class EvaluationSamples:
 
     def __getitem__(self, i: int) -> EvaluationSample:
         picture = load_image(self.image_paths[i], self.image_size, self.center_crop)
-        mask = load_mask(self.mask_paths[i % len(self.mask_paths)], self.image_size, self.mask_polarity)
+        mask = load_mask(self.mask_path(i), self.image_size, self.mask_polarity)
         edge, gray = edge_and_gray(picture, self.edge_mode, self.sigma) if self.edge_mode else (None, None)
         return EvaluationSample(self.names[i], picture, normalise(picture), mask, edge, gray)
+
+    def mask_path(self, i: int) -> Path:
+        return self.mask_paths[i % len(self.mask_paths)]
 
     @cached_property
     def names(self) -> list[str]:

@@ -1,0 +1,76 @@
+"""Score a network on pictures with masks, by hole ratio: a table, metrics.json, per_image.csv and a sheet of pictures.
+
+  eval.py --checkpoint_path CHECKPOINT --data_root FOLDER --eval_masks_root FOLDER --output_path FOLDER
+
+CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, a generator.ckpt, or a .mindir that export.py
+wrote. Picture i goes with mask i mod count, and only what the network put into holes differs from the picture.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from model_utils.config import Config
+from model_utils.entry import require, run
+from src.errors import InputError
+
+# Options that the numbers depend on: metrics.json repeats them.
+OPTIONS = ("data_root", "anno_path", "split", "center_crop", "eval_masks_root", "mask_polarity")
+OPTIONS += ("device_target", "mode", "num_parallel_workers")
+
+
+def main(config: Config) -> None:
+    require(config, "checkpoint_path", "data_root", "eval_masks_root", "output_path")
+    from model_utils.device import prepare
+
+    prepare(config)
+    from src.data.dataset import EvaluationSamples
+    from src.data.images import check_headers, list_images, list_split
+    from src.data.masks import check_masks
+    from src.evaluation import Evaluation, baseline_method, network_method
+    from src.files import make_folder, refuse_existing
+    from src.inference import SETTINGS, Inpainter
+    from src.metrics.baselines import BASELINES
+    from src.metrics.image_quality import get_protocol
+    from src.report import FILES, write_report
+    from src.versions import versions
+
+    baselines = [name for name in config.baselines.split(",") if name]
+    if not set(baselines) <= set(BASELINES):
+        raise InputError(f"--baselines {config.baselines}: choose from {', '.join(BASELINES)}, with commas between")
+    folder, protocol = Path(config.output_path), get_protocol(config.protocol)
+    refuse_existing([folder / name for name in FILES], config.overwrite)
+    image_paths = list_split(config.data_root, config.anno_path, config.split)
+    check_headers(image_paths, config.center_crop)
+    mask_paths = list_images(config.eval_masks_root)
+    check_masks(mask_paths, config.mask_polarity)
+    inpainter = Inpainter.load(config.checkpoint_path, config.chosen(SETTINGS), config.eval_batch_size)
+    make_folder(folder)
+
+    info = inpainter.info
+    samples = EvaluationSamples(
+        image_paths,
+        mask_paths,
+        info.image_size,
+        config.mask_polarity,
+        config.center_crop,
+        inpainter.edge_mode,
+        info.sigma,
+    )
+    methods = {info.model: network_method(inpainter)} | {name: baseline_method(name) for name in baselines}
+    evaluation = Evaluation(samples, methods, protocol)
+    evaluation.run(inpainter.batch_size, config.num_parallel_workers)
+    facts = {
+        **asdict(protocol),
+        "pairing": f"picture i with mask i mod {len(mask_paths)}",
+        "pictures": len(image_paths),
+        "masks": len(mask_paths),
+        "options": {name: getattr(config, name) for name in OPTIONS},
+        "checkpoint": {"path": config.checkpoint_path, **asdict(info)},
+        "versions": versions(),
+    }
+    print(write_report(folder, evaluation, facts))
+    print(f"wrote {', '.join(FILES)} to {folder}")
+
+
+if __name__ == "__main__":
+    run(main)

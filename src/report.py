@@ -1,0 +1,74 @@
+"""What an evaluation leaves behind: tables for people and for programs, and pictures to look at."""
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from src.data.images import to_uint8
+from src.evaluation import Evaluation
+from src.files import staged
+from src.metrics.buckets import BUCKETS, METRICS, Scores, markdown_table
+from src.sheet import Row, picture_sheet
+
+FILES = ("metrics.json", "metrics.md", "per_image.csv", "contact_sheet.png")
+WHITE = np.uint8(255)  # holes in the sheet's inputs
+
+
+def write_report(folder: Path, evaluation: Evaluation, facts: Mapping[str, object]) -> str:
+    """Write FILES into `folder`, all or none, and return the table.
+
+    facts: how the numbers came about, for "protocol" in metrics.json.
+    """
+    table = markdown_table(evaluation.scores, evaluation.protocol)
+    summaries = {name: scores.summary() for name, scores in evaluation.scores.items()}
+    metrics = summaries.pop(evaluation.name)
+    metrics |= {"baselines": summaries, "speed": evaluation.speed, "protocol": facts}
+    with staged(folder) as new:
+        (new / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        (new / "metrics.md").write_text(table, encoding="utf-8")
+        write_csv(new / "per_image.csv", evaluation)
+        contact_sheet(evaluation).save(new / "contact_sheet.png")
+    return table
+
+
+def write_csv(path: Path, evaluation: Evaluation) -> None:
+    """A row for each picture; the columns of baselines carry their names."""
+    prefixes = ["" if name == evaluation.name else f"{name}_" for name in evaluation.scores]
+    metrics = [f"{prefix}{metric}" for prefix in prefixes for metric in METRICS]
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "mask", "hole_ratio", "bucket", *metrics])
+        for i, scores in enumerate(zip(*(each.scores for each in evaluation.scores.values()), strict=True)):
+            mask = evaluation.samples.mask_path(i).name
+            numbers = [getattr(score, metric) for score in scores for metric in METRICS]
+            writer.writerow([scores[0].name, mask, scores[0].hole_ratio, scores[0].bucket, *numbers])
+
+
+def contact_sheet(evaluation: Evaluation) -> Image.Image:
+    """Input, what every method made of it, and truth, for the best, median and worst picture of each bucket."""
+    rows = []
+    for label, i in extremes(evaluation.scores[evaluation.name]):
+        sample = evaluation.samples[i]
+        masked = np.where(sample.mask[0, ..., None] > 0, sample.picture, WHITE)
+        # Completed once more: keeping them all until it is known which are wanted would take gigabytes.
+        completed = [to_uint8(complete([sample])[0]) for complete in evaluation.methods.values()]
+        scores = [each.scores[i] for each in evaluation.scores.values()]
+        notes = [f"{scores[0].hole_ratio:.1%} hole", *(f"PSNR {s.psnr:.2f}  SSIM {s.ssim:.3f}" for s in scores)]
+        rows.append(Row([masked, *completed, sample.picture], f"{label}: {sample.name}", notes))
+    return picture_sheet(["input", *evaluation.methods, "truth"], rows)
+
+
+def extremes(scores: Scores) -> list[tuple[str, int]]:
+    """("0-20%, best", number of that picture) and so on: by PSNR, each picture once."""
+    chosen = {}
+    for bucket, _ in BUCKETS:
+        order = [i for i, score in enumerate(scores.scores) if score.bucket == bucket]
+        order.sort(key=lambda i: scores.scores[i].psnr, reverse=True)
+        places = {"best": 0, "median": len(order) // 2, "worst": -1} if order else {}
+        for place, k in places.items():
+            chosen.setdefault(order[k], f"{bucket}, {place}")
+    return [(label, i) for i, label in chosen.items()]
