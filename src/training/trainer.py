@@ -1,0 +1,155 @@
+"""The training loop, the same for every model."""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from src.checkpoint import NetworkInfo, fill, read_network, save_network
+from src.data.dataset import TrainingSamples, build_training_dataset, iterate
+from src.data.images import check_headers, list_images, list_split
+from src.data.masks import check_masks
+from src.errors import InputError
+from src.progress import Progress
+from src.sheet import picture_sheet
+from src.training.ctsdg import CTSDGTraining
+from src.training.curves import draw_curves
+from src.training.run_folder import RunFolder
+
+# A run can go on under other options, but not under these: its weights or the order of its data would not fit.
+FIXED = ("model", "seed", "batch_size", "image_size", "width", "align_corners", "edge_mode", "sigma", "mask_pairing")
+
+
+def train(config, rank: int = 0, world: int = 1) -> Path:
+    """Run both stages as the options say; returns the last checkpoint. Raises InputError for what a user can mend."""
+    if config.train_iter + config.finetune_iter == 0:
+        raise InputError("there is nothing to train: --train_iter and --finetune_iter are both 0")
+    samples = training_samples(config)
+    model = CTSDGTraining(config)
+    run = RunFolder(
+        config.save_path, ("iteration", "stage", *model.LOSSES, "seconds_per_iteration"), config.keep_checkpoint_max
+    )
+    done, state = 0, None
+    if config.resume:
+        check_unchanged(config, run.config)
+        checkpoint, done = run.resume()
+        model.load(checkpoint)
+        state = checkpoint / "trainer.ckpt"
+    else:
+        if config.init_checkpoint:
+            model.load(config.init_checkpoint)
+        run.start(config.overwrite)
+    config.dump(run.config)
+
+    total = config.train_iter + config.finetune_iter
+    print(
+        f"Training {config.model} on {len(samples.image_paths)} pictures, iterations {done + 1} to {total}", flush=True
+    )
+    with Progress(total, "Training", done) as progress:
+        for stage, first, last in ((1, 0, config.train_iter), (2, config.train_iter, total)):
+            if max(first, done) >= last:
+                continue
+            model.start_stage(stage)
+            if done > first:  # inside a stage; at its start the optimizers are fresh
+                load_optimizers(state, model.optimizers)
+            dataset = build_training_dataset(
+                samples, done, last - done, config.batch_size, rank, world, config.num_parallel_workers
+            )
+            done = _run_stage(config, run, model, iterate(dataset), progress, stage, done, last)
+    draw_curves(run.metrics, run.path / "losses.png")
+    print(f"Wrote {run.path}: losses.png, metrics.csv, samples/, checkpoint {run.written[-1]}", flush=True)
+    return run.written[-1]
+
+
+def _run_stage(
+    config, run: RunFolder, model, batches: Iterator, progress: Progress, stage: int, done: int, last: int
+) -> int:
+    clock, counted, numbers = time.monotonic(), 0, {}
+    for batch in batches:
+        losses = model.step(batch)
+        done += 1
+        counted += 1
+        if done % config.log_frequency_step == 0 or done == last:
+            values = [float(loss) if isinstance(loss, float) else float(loss.asnumpy()) for loss in losses]
+            now = time.monotonic()
+            run.add_row([done, stage, *(f"{v:.7g}" for v in values), f"{(now - clock) / counted:.4f}"])
+            clock, counted = now, 0
+            numbers = dict(zip(model.LOSSES[-2:], values[-2:], strict=True))
+            if not all(map(math.isfinite, values)):
+                raise InputError(
+                    f"iteration {done}: a loss is not finite; checkpoints under {run.checkpoints} are from before. "
+                    "A lower --gen_lr_train, or --resume from the newest, may help"
+                )
+        if done % config.sample_frequency_step == 0 or done == last:
+            picture_sheet(model.SAMPLE_TITLES, model.sample_rows()).save(run.samples / f"{done:07d}.png")
+        if done % config.save_checkpoint_steps == 0 or done == last:
+            save_checkpoint(run, model, done)
+        progress.update(1, **numbers)
+    return done
+
+
+def training_samples(config) -> TrainingSamples:
+    """The pictures and masks of a run, every file's header read once so that a broken one stops it here."""
+    images = list_split(config.data_root, config.anno_path, "train")
+    check_headers(images, config.center_crop)
+    masks = []
+    if config.train_masks_root:
+        masks = list_images(config.train_masks_root)
+        check_masks(masks, config.mask_polarity)
+    elif config.hole_min > config.hole_max:
+        raise InputError(f"--hole_min {config.hole_min} is above --hole_max {config.hole_max}")
+    return TrainingSamples(
+        images,
+        config.image_size,
+        config.seed,
+        mask_paths=masks,
+        mask_polarity=config.mask_polarity,
+        mask_pairing=config.mask_pairing,
+        hole_min=config.hole_min,
+        hole_max=config.hole_max,
+        center_crop=config.center_crop,
+        edge_mode=config.edge_mode,
+        sigma=config.sigma,
+    )
+
+
+def save_checkpoint(run: RunFolder, model, iteration: int) -> Path:
+    """checkpoints/NNNNNNN with a file for each network and the optimizers in trainer.ckpt."""
+
+    def write(folder: Path) -> None:
+        infos = model.infos(iteration)
+        for name, network in model.networks.items():
+            save_network(folder / f"{name}.ckpt", network, infos[name])
+        state = {}
+        for name, optimizer in model.optimizers.items():
+            state |= {f"{name}.{key}": p.asnumpy() for key, p in optimizer_state(optimizer).items()}
+        save_network(folder / "trainer.ckpt", state, NetworkInfo(model.config.model, "trainer", iteration=iteration))
+
+    return run.save(iteration, write)
+
+
+def optimizer_state(optimizer) -> dict:
+    """The optimizer's own parameters by name: step count, rate, moments; not the weights it updates."""
+    weights = {parameter.name for parameter in optimizer.parameters}
+    return {name: p for name, p in optimizer.parameters_and_names() if name not in weights}
+
+
+def load_optimizers(path: Path, optimizers: dict) -> None:
+    """Raises InputError if the file does not hold the state of these optimizers."""
+    arrays, _ = read_network(path)
+    for name, optimizer in optimizers.items():
+        prefix = f"{name}."
+        own = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
+        fill(optimizer_state(optimizer), own, path)
+
+
+def check_unchanged(config, path: Path) -> None:
+    """Raises InputError if a run is resumed with options under which it could not go on."""
+    if not path.is_file():
+        raise InputError(f"--resume: {path.parent} holds no run; start without --resume")
+    before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for name in FIXED:
+        if before.get(name) != getattr(config, name):
+            raise InputError(f"--resume: the run has {name} {before.get(name)}, not {getattr(config, name)}; keep it")

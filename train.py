@@ -1,0 +1,28 @@
+"""Train an inpainting network: python train.py --data_root PICTURES --save_path RUN [--option value ...]
+
+Writes checkpoints/, samples/, metrics.csv, config.yaml and losses.png under --save_path.
+Without --train_masks_root, masks are drawn. Stage 1 runs --train_iter iterations, stage 2 --finetune_iter.
+"""
+
+from model_utils.config import Config
+from model_utils.entry import require, run
+
+
+def main(config: Config) -> None:
+    require(config, "data_root", "save_path")
+    if config.model != "ctsdg":
+        from src.errors import InputError
+
+        raise InputError(f"--model {config.model} cannot be trained; choose ctsdg")
+
+    from model_utils.device import prepare
+
+    device = prepare(config)
+
+    from src.training.trainer import train
+
+    train(config, device.rank, device.world)
+
+
+if __name__ == "__main__":
+    run(main)
