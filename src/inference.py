@@ -26,7 +26,7 @@ def build_ctsdg(arrays: Mapping[str, np.ndarray], info: NetworkInfo, path: Path)
     """What generator.ckpt holds -> the cell that completes pictures."""
     with no_init_parameters():  # drawing random weights would take longer than reading the right ones
         generator = Generator(info.width, info.align_corners)
-    fill(generator, arrays, path)
+    fill(dict(generator.parameters_and_names()), arrays, path)
     return Inpainting(generator)
 
 
