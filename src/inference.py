@@ -140,9 +140,7 @@ def load_checkpoint(path: str | Path, chosen: Mapping[str, object]) -> tuple[nn.
     path = network_file(path, "generator")
     arrays, info = read_network(path)
     if info.model not in BUILDERS or info.network != "generator":
-        raise InputError(
-            f"{path} holds the {info.network} of {info.model}, which fills no holes; give a generator.ckpt"
-        )
+        raise InputError(f"{path} holds {info.model}'s {info.network}, which fills no holes; give a generator.ckpt")
     check_settings(path, info, chosen)
     return BUILDERS[info.model](arrays, info, path), info
 
@@ -162,7 +160,9 @@ def load_mindir(path: Path, chosen: Mapping[str, object]) -> tuple[nn.Cell, Netw
     try:
         text = sidecar.read_text(encoding="utf-8")
         facts = json.loads(text)
-        checksum, batch_size = str(facts["sha256"]), int(facts["batch_size"])
+        checksum, batch_size = facts["sha256"], int(facts["batch_size"])
+        if batch_size < 1:
+            raise ValueError(f"batch_size {batch_size}")
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{sidecar} is damaged; export {path.name} again") from error
     info = parse_info(text, sidecar)

@@ -1,7 +1,10 @@
-"""What tests share: tensors to picture (`rand`) and MindSpore's two ways to run (`mode`)."""
+"""What tests share: tensors to picture (`rand`), MindSpore's two ways to run (`mode`), a small network's files."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 os.environ.setdefault("GLOG_v", "3")  # as model_utils/device.py does; before MindSpore is imported
 
@@ -9,6 +12,8 @@ import numpy as np
 import pytest
 
 import src  # noqa: F401  the rest of the environment that MindSpore reads when it is imported
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -28,3 +33,34 @@ def mode(request: pytest.FixtureRequest) -> Iterator[str]:
     ms.set_context(mode={"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}[request.param])
     yield request.param
     ms.set_context(mode=ms.PYNATIVE_MODE)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint folder of a CTSDG 2 % as wide as the published one, whose weights make its outputs vary."""
+    from src.checkpoint import NetworkInfo, save_network
+    from src.ctsdg import Discriminator, Generator
+
+    folder = tmp_path_factory.mktemp("run") / "checkpoints" / "0000012"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for network in (Generator(width=0.02), Discriminator(width=0.02)):
+        arrays = {name: p.asnumpy() for name, p in network.parameters_and_names()}
+        for name, array in arrays.items():
+            if array.ndim > 1:
+                fan_in = np.prod(array.shape[1:])
+                arrays[name] = (rng.standard_normal(array.shape) * (2 / fan_in) ** 0.5).astype(np.float32)
+        name = type(network).__name__.lower()
+        info = NetworkInfo("ctsdg", name, 0.02, image_size=128, edge_mode="clean", sigma=1.5, iteration=12)
+        save_network(folder / f"{name}.ckpt", arrays, info)
+    (folder.parent / "last").write_text("0000012\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mindir(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same network, exported for two pictures at once. In a process of its own: see largest_difference."""
+    path = tmp_path_factory.mktemp("exported") / "small.mindir"
+    command = [sys.executable, ROOT / "export.py", "--checkpoint_path", checkpoint, "--output_path", path]
+    subprocess.run([*command, "--export_batch_size", "2"], check=True)
+    return path
