@@ -1,0 +1,117 @@
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor
+
+from src.ctsdg import Generator
+from src.ctsdg.generator import scaled
+from src.ctsdg.inpainting import Inpainting
+
+WIDTH, SIZE = 0.1, 128
+
+
+@pytest.fixture
+def batch(rand):
+    """Two random pictures with one square hole each: image, edge, gray, mask."""
+    mask = np.ones((2, 1, SIZE, SIZE), np.float32)
+    mask[0, :, 30:80, 40:90] = 0
+    mask[1, :, 64:, 64:] = 0
+    image = rand(2, 3, SIZE, SIZE).clip(-1, 1)
+    return image, rand(2, 1, SIZE, SIZE).clip(0, 1), rand(2, 1, SIZE, SIZE).clip(0, 1), Tensor(mask)
+
+
+def lively(generator: Generator) -> Generator:
+    """Weights large enough that what goes in shows in what comes out."""
+    for name, parameter in generator.parameters_and_names():
+        if name.endswith("weight"):
+            fan_in = np.prod(parameter.shape[1:])
+            random = np.random.default_rng(parameter.size).standard_normal(parameter.shape)
+            parameter.set_data(Tensor((random * np.sqrt(2 / fan_in)).astype(np.float32)))
+        elif name.endswith("_gamma"):
+            parameter.set_data(Tensor(np.full(parameter.shape, 0.5, np.float32)))
+    return generator.set_train(False)
+
+
+def arrays(results) -> list[np.ndarray]:
+    return [result.asnumpy() for result in results]
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return lively(Generator(WIDTH))
+
+
+def test_shapes_and_ranges(mode, batch):
+    output, projected_image, projected_edge = arrays(lively(Generator(WIDTH))(*batch))
+    assert output.shape == projected_image.shape == (2, 3, SIZE, SIZE)
+    assert projected_edge.shape == (2, 1, SIZE, SIZE)
+    assert 0.5 < np.abs(output).max() < 1 + 1e-4  # MindSpore's tanh may reach 1.00001 on CPU
+    assert 0.5 < np.abs(projected_image).max() < 1 + 1e-4
+    assert 0 <= projected_edge.min() < projected_edge.max() <= 1
+
+
+def test_what_the_hole_holds_does_not_matter(generator, batch):
+    *pictures, mask = batch
+    changed = [picture * mask + 5.0 * (1 - mask) for picture in pictures]
+    for found, expected in zip(arrays(generator(*changed, mask)), arrays(generator(*batch)), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_pictures_of_a_batch_do_not_see_each_other(generator, batch):
+    together = arrays(generator(*batch))
+    for i in range(2):
+        alone = arrays(generator(*(tensor[i : i + 1] for tensor in batch)))
+        for found, expected in zip(alone, together, strict=True):
+            np.testing.assert_allclose(found[0], expected[i], atol=1e-4)
+
+
+def test_texture_is_conditioned_on_structure_and_structure_on_texture(generator, batch):
+    image, edge, gray, mask = batch
+    _, projected_image, projected_edge = arrays(generator(*batch))
+    _, other_image, _ = arrays(generator(image, 1 - edge, gray, mask))
+    _, _, other_edge = arrays(generator(-image, edge, gray, mask))
+    assert np.abs(other_image - projected_image).max() > 1e-3
+    assert np.abs(other_edge - projected_edge).max() > 1e-3
+
+
+def test_the_two_up_samplings_give_other_pictures(generator, batch):
+    aligned = lively(Generator(WIDTH, align_corners=True))(*batch)[0].asnumpy()
+    assert np.abs(aligned - generator(*batch)[0].asnumpy()).max() > 1e-2
+
+
+def test_a_completed_picture_keeps_its_known_pixels(generator, batch):
+    image, edge, gray, mask = batch
+    completed = Inpainting(generator)(image, mask, edge, gray).asnumpy()
+    output, known = generator(*batch)[0].asnumpy(), np.broadcast_to(mask.asnumpy() == 1, completed.shape)
+    np.testing.assert_array_equal(completed[known], image.asnumpy()[known])
+    np.testing.assert_allclose(completed[~known], output[~known], atol=1e-6)
+
+
+def test_every_weight_takes_part(batch):
+    """A gradient reaches all of them, save the biases that a ReLU or a softmax may silence."""
+    generator = lively(Generator(WIDTH)).set_train()
+
+    def loss(*inputs):
+        return sum((result * result).mean() for result in generator(*inputs))
+
+    parameters = generator.trainable_params()
+    for parameter, gradient in zip(parameters, ms.grad(loss, None, parameters)(*batch), strict=True):
+        assert np.isfinite(gradient.asnumpy()).all(), parameter.name
+        assert gradient.asnumpy().any() or parameter.name.endswith("bias"), parameter.name
+
+
+def test_width_scales_every_channel():
+    assert [scaled(64, width) for width in (1.0, 0.5, 0.1, 0.001)] == [64, 32, 6, 1]
+    quarter, half = (sum(p.size for p in Generator(width).trainable_params()) for width in (0.25, 0.5))
+    assert half == pytest.approx(4 * quarter, rel=0.02)
+
+
+def test_at_width_one_it_is_the_published_network_with_its_initial_weights():
+    generator = Generator()
+    assert sum(parameter.size for parameter in generator.trainable_params()) == pytest.approx(52.1e6, rel=1e-3)
+    weight = generator.texture_decoder.stages[0].conv.conv.weight.asnumpy()
+    assert weight.mean() == pytest.approx(0, abs=1e-4)
+    assert weight.std() == pytest.approx(0.02, rel=0.01)
+    scale = generator.texture_encoder.stages[6].norm.gamma.asnumpy()
+    assert (scale.mean(), scale.std()) == pytest.approx((1, 0.02), rel=0.1)
+    assert not any(p.asnumpy().any() for p in generator.trainable_params() if p.name.endswith(("bias", "beta")))
