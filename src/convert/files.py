@@ -1,7 +1,6 @@
 """Files of conversions: read without executing them, written whole or not at all."""
 
 import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from mindspore import Parameter
 
 from src.checkpoint import read_ckpt
 from src.errors import InputError
+from src.files import make_folder, staged
 
 
 def import_torch():
@@ -90,20 +90,16 @@ def whole(output: Path, overwrite: bool) -> Iterator[Path]:
     """
     if output.exists() and not overwrite:
         raise InputError(f"{output} exists; --overwrite replaces it")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".convert-", dir=output.parent) as staging:
-        new = Path(staging) / output.name
+    make_folder(output.parent)
+    with staged(output.parent) as folder:
+        new = folder / output.name
         yield new
-        if not output.exists():
-            os.replace(new, output)
-            return
-        if output.is_dir() != new.is_dir():
+        if output.exists() and output.is_dir() != new.is_dir():
             raise InputError(f"{output} is a {'folder' if output.is_dir() else 'file'}; give another --output")
-        if new.is_file():
-            os.replace(new, output)
-            return
-        others = sorted({path.name for path in output.iterdir()} - {path.name for path in new.iterdir()})
-        if others:
-            raise InputError(f"{output} holds {others[0]} as well, which would not fit; give another --output")
-        for path in new.iterdir():
-            os.replace(path, output / path.name)
+        if output.is_dir():
+            others = sorted({path.name for path in output.iterdir()} - {path.name for path in new.iterdir()})
+            if others:
+                raise InputError(f"{output} holds {others[0]} as well, which would not fit; give another --output")
+            for path in new.iterdir():
+                os.replace(path, output / path.name)
+            new.rmdir()
