@@ -16,6 +16,14 @@ import src  # noqa: F401  the rest of the environment that MindSpore reads when 
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def device() -> None:
+    """The CPU, chosen before anything is computed: MindSpore lets nobody choose later, an entry point included."""
+    import mindspore as ms
+
+    ms.set_device("CPU")
+
+
 @pytest.fixture
 def rand() -> Callable:
     """rand(2, 3, 8, 8): a float32 tensor of normal numbers; the same in every run, another at every call."""

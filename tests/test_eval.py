@@ -1,0 +1,194 @@
+"""eval.py: numbers that can be checked by hand, and the files it leaves."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+import eval as entry_point
+from model_utils.entry import run
+from src.data.dataset import EvaluationSamples
+from src.data.images import to_uint8
+from src.evaluation import Evaluation, baseline_method, score
+from src.inference import Inpainter
+from src.metrics.baselines import inpaint_baseline
+from src.metrics.image_quality import PROTOCOLS
+from src.report import FILES, contact_sheet, extremes
+
+ROOT = Path(__file__).parents[1]
+SIZE = 128
+HOLE_ROWS = (16, 40, 70, 90, 16)  # of 128: 12.5, 31, 55 and 70 % hole
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of five pictures, one of them in a folder of its own, and a folder of four masks."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "images" / "deep").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    for i in range(5):
+        name = "deep/e.png" if i == 4 else f"{'abcd'[i]}.png"
+        Image.fromarray(data.astronaut()[20 * i : 20 * i + SIZE, 100 : 100 + SIZE]).save(folder / "images" / name)
+    for i, rows in enumerate(HOLE_ROWS[:4]):
+        hole = np.zeros((SIZE, SIZE), bool)
+        hole[20 : 20 + rows] = True
+        Image.fromarray(hole).save(folder / "masks" / f"{i}.png")
+    return folder
+
+
+def options(pictures: Path, checkpoint: Path, output: Path, *more: str) -> list[str]:
+    paths = {"checkpoint_path": checkpoint, "data_root": pictures / "images", "eval_masks_root": pictures / "masks"}
+    words = [word for name, path in (paths | {"output_path": output}).items() for word in (f"--{name}", str(path))]
+    return [*words, "--mode", "pynative", *more]
+
+
+@pytest.fixture(scope="module")
+def evaluated(pictures, checkpoint, tmp_path_factory):
+    """What a real process leaves, in batches that do not divide the pictures; its output and its folder."""
+    folder = tmp_path_factory.mktemp("evaluated") / "new" / "folder"
+    more = ("--baselines", "telea,ns", "--eval_batch_size", "2")
+    done = subprocess.run(
+        [sys.executable, ROOT / "eval.py", *options(pictures, checkpoint, folder, *more)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done, folder
+
+
+def test_files_and_table(evaluated):
+    done, folder = evaluated
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    table = (folder / "metrics.md").read_text()
+    assert done.stdout == f"{table}\nwrote {', '.join(FILES)} to {folder}\n"
+    for method in ("ctsdg", "telea", "ns"):
+        assert f"| overall | {method} |" in table
+    assert "Protocol `zoo`" in table
+    assert done.stderr.splitlines()[-1].startswith("Evaluating 5/5")  # no terminal, so plain lines, and no warnings
+
+
+def test_every_picture_is_scored_as_scikit_image_would(evaluated, pictures, checkpoint):
+    rows = list(csv.DictReader((evaluated[1] / "per_image.csv").open()))
+    assert [row["name"] for row in rows] == ["a.png", "b.png", "c.png", "d.png", "deep/e.png"]
+    assert [row["mask"] for row in rows] == ["0.png", "1.png", "2.png", "3.png", "0.png"]
+    assert [row["bucket"] for row in rows] == ["0-20%", "20-40%", "40-60%", ">60%", "0-20%"]
+    inpainter = Inpainter.load(checkpoint)
+    for row, hole_rows in zip(rows, HOLE_ROWS, strict=True):
+        assert float(row["hole_ratio"]) == hole_rows / SIZE
+        picture = np.asarray(Image.open(pictures / "images" / row["name"]))
+        hole = np.asarray(Image.open(pictures / "masks" / row["mask"]))
+        for prefix, composite in (
+            ("", inpainter.fill(picture, hole)),
+            ("telea_", inpaint_baseline("telea", picture, ~hole)),
+            ("ns_", inpaint_baseline("ns", picture, ~hole)),
+        ):
+            # The network's composite is scored before it is rounded to 8 bits.
+            tolerance = 0.02 if prefix == "" else 1e-4
+            expected = peak_signal_noise_ratio(picture, composite)
+            assert float(row[f"{prefix}psnr"]) == pytest.approx(expected, abs=tolerance)
+            expected = structural_similarity(
+                picture, composite, gaussian_weights=True, use_sample_covariance=False, channel_axis=-1
+            )
+            assert float(row[f"{prefix}ssim"]) == pytest.approx(expected, abs=tolerance / 10)
+            expected = np.abs(picture / 255 - composite / 255).mean()
+            assert float(row[f"{prefix}mae"]) == pytest.approx(expected, abs=tolerance / 10)
+
+
+def test_metrics_json_says_what_the_numbers_are(evaluated, pictures, checkpoint):
+    metrics = json.loads((evaluated[1] / "metrics.json").read_text())
+    rows = list(csv.DictReader((evaluated[1] / "per_image.csv").open()))
+    assert list(metrics) == ["buckets", "overall", "baselines", "speed", "protocol"]
+    assert {name: bucket["count"] for name, bucket in metrics["buckets"].items()} == {
+        "0-20%": 2,
+        "20-40%": 1,
+        "40-60%": 1,
+        ">60%": 1,
+    }
+    assert metrics["overall"]["count"] == metrics["baselines"]["telea"]["overall"]["count"] == 5
+    assert metrics["overall"]["psnr"] == pytest.approx(np.mean([float(row["psnr"]) for row in rows]))
+    assert metrics["buckets"]["0-20%"]["ssim"] == pytest.approx((float(rows[0]["ssim"]) + float(rows[4]["ssim"])) / 2)
+
+    assert metrics["speed"]["batch_size"] == 2
+    assert metrics["speed"]["pictures_per_second"] > 0
+    assert metrics["speed"]["network_seconds"] > metrics["speed"]["network_seconds_first_batch"] > 0
+    protocol = metrics["protocol"]
+    assert (protocol["name"], protocol["pairing"]) == ("zoo", "picture i with mask i mod 4")
+    assert protocol["options"]["data_root"] == str(pictures / "images")
+    assert (protocol["checkpoint"]["path"], protocol["checkpoint"]["iteration"]) == (str(checkpoint), 12)
+    assert "mindspore" in protocol["versions"]
+
+
+def test_the_contact_sheet_shows_best_median_and_worst(evaluated, pictures):
+    sheet = Image.open(evaluated[1] / "contact_sheet.png")
+    columns, rows = 5, 5  # input, three methods, truth; the two pictures of one bucket and one of each other
+    assert sheet.width >= columns * SIZE
+    assert sheet.height >= rows * SIZE
+    assert sheet.height < (rows + 2) * SIZE
+
+
+@pytest.fixture
+def telea(pictures):
+    """Telea's method as the one under test: no network, so it is quick."""
+    image_paths = sorted((pictures / "images").rglob("*.png"))
+    mask_paths = sorted((pictures / "masks").iterdir())[:1]
+    evaluation = Evaluation(
+        EvaluationSamples(image_paths, mask_paths, SIZE), {"telea": baseline_method("telea")}, PROTOCOLS["zoo"]
+    )
+    evaluation.run(batch_size=3, num_workers=2)
+    return evaluation
+
+
+def test_extremes_are_by_psnr_and_each_picture_once(telea):
+    scores = telea.scores["telea"]
+    best, median, worst = extremes(scores)
+    order = sorted(range(5), key=lambda i: -scores.scores[i].psnr)
+    assert (best, median, worst) == (("0-20%, best", order[0]), ("0-20%, median", order[2]), ("0-20%, worst", order[4]))
+    scores.scores[2:] = []
+    assert [label for label, _ in extremes(scores)] == ["0-20%, best", "0-20%, median"]
+
+
+def test_the_sheets_pictures_are_input_output_and_truth(telea):
+    sheet = np.asarray(contact_sheet(telea))
+    i = extremes(telea.scores["telea"])[0][1]
+    sample = telea.samples[i]
+    output = inpaint_baseline("telea", sample.picture, sample.mask)
+    masked = np.where(sample.mask[0][..., None] > 0, sample.picture, 255)
+    for column, picture in enumerate((masked, output, sample.picture)):
+        left = 4 + column * (SIZE + 4)
+        found = [top for top in range(80) if np.array_equal(sheet[top : top + SIZE, left : left + SIZE], picture)]
+        assert len(found) == 1
+
+
+def test_known_pixels_count_as_perfect(telea):
+    sample = telea.samples[0]
+    np.testing.assert_array_equal(to_uint8(sample.image), sample.picture)
+    assert score(sample, sample.image, PROTOCOLS["zoo"])[2:] == (100.0, pytest.approx(1), 0.0)
+
+
+def test_results_are_replaced_only_when_asked(pictures, checkpoint, tmp_path, capsys):
+    words = [*options(pictures, checkpoint, tmp_path), "--data_root", str(pictures / "images" / "deep")]
+    (tmp_path / "per_image.csv").write_text("mine")
+    with pytest.raises(SystemExit) as stop:
+        run(entry_point.main, words)
+    assert (stop.value.code, capsys.readouterr().err) == (
+        2,
+        f"error: {tmp_path}/per_image.csv exists; --overwrite replaces it\n",
+    )
+    assert (tmp_path / "per_image.csv").read_text() == "mine"
+    run(entry_point.main, [*words, "--overwrite"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
+    assert json.loads((tmp_path / "metrics.json").read_text())["baselines"] == {}
+
+
+def test_a_mindir_scores_as_its_checkpoint(pictures, mindir, evaluated, tmp_path):
+    run(entry_point.main, options(pictures, mindir, tmp_path))
+    ours, expected = (json.loads((folder / "metrics.json").read_text()) for folder in (tmp_path, evaluated[1]))
+    assert ours["overall"] == pytest.approx(expected["overall"], abs=1e-4)
+    assert ours["speed"]["batch_size"] == 2
