@@ -4,6 +4,8 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeUniform, initializer
 
+from src.layers.conv import Convolve
+
 
 class SpectralNormConv2d(nn.Cell):
     """Convolution whose weight is divided by its largest singular value σ = uᵀWv.
@@ -29,6 +31,7 @@ class SpectralNormConv2d(nn.Cell):
         shape = (out_channels, in_channels, kernel_size, kernel_size)
         self.weight = Parameter(initializer(HeUniform(negative_slope=5**0.5), shape))
         self.bias = Parameter(initializer("zeros", (out_channels,))) if has_bias else None
+        self.convolve = Convolve(in_channels, out_channels, kernel_size, padding, dilation) if stride == 1 else None
         fan_in = in_channels * kernel_size**2
         self.u = Parameter(_unit_vector(out_channels), requires_grad=False)
         self.v = Parameter(_unit_vector(fan_in), requires_grad=False)
@@ -42,7 +45,11 @@ class SpectralNormConv2d(nn.Cell):
             u = _normalise(ops.matmul(fixed, v))
             u = ops.depend(u, (ops.assign(self.u, u), ops.assign(self.v, v)))
         sigma = (ops.matmul(matrix, ops.stop_gradient(v)) * ops.stop_gradient(u)).sum()
-        return ops.conv2d(x, self.weight / sigma, self.bias, self.stride, "pad", self.padding, self.dilation)
+        weight = self.weight / sigma
+        if self.convolve is None:
+            return ops.conv2d(x, weight, self.bias, self.stride, "pad", self.padding, self.dilation)
+        x = self.convolve(x, weight)
+        return x if self.bias is None else ops.bias_add(x, self.bias)
 
 
 def _normalise(x: Tensor) -> Tensor:
