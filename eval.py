@@ -32,9 +32,8 @@ def main(config: Config) -> None:
     from src.metrics.baselines import BASELINES
     from src.metrics.image_quality import get_protocol
     from src.report import FILES, write_report
-    from src.versions import versions
 
-    baselines = [name for name in config.baselines.split(",") if name]
+    baselines = [name.strip() for name in config.baselines.split(",") if name.strip()]
     if not set(baselines) <= set(BASELINES):
         raise InputError(f"--baselines {config.baselines}: choose from {', '.join(BASELINES)}, with commas between")
     folder, protocol = Path(config.output_path), get_protocol(config.protocol)
@@ -60,13 +59,8 @@ def main(config: Config) -> None:
     evaluation = Evaluation(samples, methods, protocol)
     evaluation.run(inpainter.batch_size, config.num_parallel_workers)
     facts = {
-        **asdict(protocol),
-        "pairing": f"picture i with mask i mod {len(mask_paths)}",
-        "pictures": len(image_paths),
-        "masks": len(mask_paths),
         "options": {name: getattr(config, name) for name in OPTIONS},
         "checkpoint": {"path": config.checkpoint_path, **asdict(info)},
-        "versions": versions(),
     }
     print(write_report(folder, evaluation, facts))
     print(f"wrote {', '.join(FILES)} to {folder}")

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from src.evaluation import Evaluation
 from src.files import staged
 from src.metrics.buckets import BUCKETS, METRICS, Scores, markdown_table
 from src.sheet import Row, picture_sheet
+from src.versions import versions
 
 FILES = ("metrics.json", "metrics.md", "per_image.csv", "contact_sheet.png")
 WHITE = np.uint8(255)  # holes in the sheet's inputs
@@ -21,12 +23,19 @@ WHITE = np.uint8(255)  # holes in the sheet's inputs
 def write_report(folder: Path, evaluation: Evaluation, facts: Mapping[str, object]) -> str:
     """Write FILES into `folder`, all or none, and return the table.
 
-    facts: how the numbers came about, for "protocol" in metrics.json.
+    facts: what only the caller knows of how the numbers came about, for "protocol" in metrics.json.
     """
     table = markdown_table(evaluation.scores, evaluation.protocol)
     summaries = {name: scores.summary() for name, scores in evaluation.scores.items()}
     metrics = summaries.pop(evaluation.name)
-    metrics |= {"baselines": summaries, "speed": evaluation.speed, "protocol": facts}
+    samples = evaluation.samples
+    how = {
+        "pairing": f"picture i with mask i mod {len(samples.mask_paths)}",
+        "pictures": len(samples),
+        "masks": len(samples.mask_paths),
+    }
+    protocol = {**asdict(evaluation.protocol), **how, **facts, "versions": versions()}
+    metrics |= {"baselines": summaries, "speed": evaluation.speed, "protocol": protocol}
     with staged(folder) as new:
         (new / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         (new / "metrics.md").write_text(table, encoding="utf-8")
