@@ -86,7 +86,7 @@ class Inpainter:
         composite = to_uint8(self.complete(**{name: array[None] for name, array in inputs.items()})[0])
 
         height, width = hole[part].shape
-        composite = Image.fromarray(composite).resize((width, height), Image.Resampling.BICUBIC)
+        composite = Image.fromarray(composite).resize((width, height), Image.Resampling.LANCZOS)
         filled = picture.copy()
         filled[part][hole[part]] = np.asarray(composite)[hole[part]]
         return filled
