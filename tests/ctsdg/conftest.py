@@ -10,7 +10,16 @@ from src.checkpoint import load_network, network_file, read_network
 from src.data.edges import edge_and_gray
 from src.data.images import load_image, normalise
 from src.data.masks import read_mask, resize_mask
-from tests.parity.official import DATA, modelzoo_states, official_states, run_convert, write_modelzoo, write_official
+from tests.parity.official import (
+    DATA,
+    OFFICIAL_SHAPES,
+    modelzoo_states,
+    official_states,
+    run_convert,
+    write_modelzoo,
+    write_official,
+)
+from tests.parity.rule_weights import rule_state
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +37,16 @@ def modelzoo(tmp_path_factory) -> Path:
     for name, state in modelzoo_states().items():
         write_modelzoo(folder / f"{name}_000100.ckpt", state)
     return run_convert("modelzoo", "ctsdg", folder, folder / "ours")
+
+
+@pytest.fixture(scope="session")
+def vgg16(tmp_path_factory) -> Path:
+    """A checkpoint made of a file in torchvision's layout."""
+    torch = pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("vgg16")
+    state = rule_state(OFFICIAL_SHAPES["vgg16_features"])
+    torch.save({name: torch.from_numpy(array) for name, array in state.items()}, folder / "vgg16.pth")
+    return run_convert("torchvision", "vgg16", folder / "vgg16.pth", folder / "vgg16.ckpt")
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,8 @@ from src.ctsdg import Discriminator, Generator
 from src.ctsdg.inpainting import Inpainting
 from src.data.images import to_uint8
 from src.losses.perceptual import VGG16Features
-from tests.parity.official import DATA, OFFICIAL_SHAPES, run_convert
-from tests.parity.rule_weights import rule_state
+from tests.parity.official import DATA
 
-torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
 TOLERANCE = 1e-3
 
@@ -89,12 +87,9 @@ def test_discriminator_predictions_are_the_published_ones(forward, published, lo
     np.testing.assert_allclose(fake_edge.asnumpy()[..., ::4, ::4], expected["d_fake_edge"], rtol=0, atol=TOLERANCE)
 
 
-def test_vgg16_features_are_torchvisions(batch, expected, tmp_path):
-    state = rule_state(OFFICIAL_SHAPES["vgg16_features"])
-    torch.save({name: torch.from_numpy(array) for name, array in state.items()}, tmp_path / "vgg16.pth")
-    file = run_convert("torchvision", "vgg16", tmp_path / "vgg16.pth", tmp_path / "vgg16.ckpt")
+def test_vgg16_features_are_torchvisions(vgg16, batch, expected):
     vgg = VGG16Features()
-    load_network(file, vgg, NetworkInfo("vgg16", "vgg16"))
+    load_network(vgg16, vgg, NetworkInfo("vgg16", "vgg16"))
     for i, features in enumerate(vgg(batch["image"])):
         found = features.asnumpy()[:, ::16, ::8, ::8]
         np.testing.assert_allclose(found, expected[f"vgg.enc_{i + 1}"], rtol=0, atol=TOLERANCE)

@@ -11,7 +11,8 @@ from src.convert.ctsdg import layout
 from src.convert.names import MODELZOO, PYTORCH
 from tests.parity.rule_weights import rule_state
 
-DATA = Path(__file__).parents[1] / "data" / "ctsdg"
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data" / "ctsdg"
 OFFICIAL_SHAPES = json.loads((DATA / "official_shapes.json").read_text())
 MODELZOO_SHAPES = json.loads((DATA / "modelzoo_shapes.json").read_text())
 NETWORKS = ("generator", "discriminator")
@@ -35,15 +36,10 @@ def modelzoo_states(width: float = 1.0, salt: int = 0) -> dict[str, dict[str, np
     states = {}
     for name, official in official_states(width, salt).items():
         shapes = MODELZOO_SHAPES[name] if width == 1.0 else narrow_shapes(name, width, MODELZOO)
-        official_names = {ours: theirs for ours, theirs in layout(name, width, PYTORCH)[1] if ours}
+        official_names = dict(layout(name, width, PYTORCH)[1])
         zoo_names = {theirs: ours for ours, theirs in layout(name, width, MODELZOO)[1]}
         states[name] = {zoo: official[official_names[zoo_names[zoo]]].reshape(shape) for zoo, shape in shapes.items()}
     return states
-
-
-def official_names(name: str, width: float = 1.0) -> dict[str, str]:
-    """Our parameter -> its first name in the official state dict."""
-    return {ours: theirs for ours, theirs in reversed(layout(name, width, PYTORCH)[1]) if ours}
 
 
 def narrow_shapes(name: str, width: float, column: int) -> dict[str, tuple]:
