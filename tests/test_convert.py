@@ -328,6 +328,11 @@ def test_a_file_of_another_model_says_what_it_holds(capsys, official, tmp_path):
     assert "not a dict of tensors" in error
 
 
+def test_a_checkpoint_of_ours_is_not_the_model_zoos(capsys, tmp_path):
+    save_network(tmp_path / "generator_000005.ckpt", Generator(WIDTH), NetworkInfo("ctsdg", "generator", WIDTH))
+    assert "--source ours" in refused(capsys, "modelzoo", "ctsdg", tmp_path, tmp_path / "ours")
+
+
 def test_a_checkpoint_of_another_network_is_refused(capsys, official, tmp_path):
     ours = run_convert("official", "ctsdg", official, tmp_path / "ours")
     (ours / "generator.ckpt").write_bytes((ours / "discriminator.ckpt").read_bytes())

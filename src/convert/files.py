@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import Parameter
 
-from src.checkpoint import read_ckpt
+from src.checkpoint import INFO, read_ckpt
 from src.errors import InputError
 from src.files import make_folder, staged
 
@@ -30,7 +30,7 @@ def read_torch(path: Path) -> dict:
     """
     torch = import_torch()
     if not path.is_file():
-        raise InputError(f"{path} does not exist; --input takes a file")
+        raise InputError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; --input takes a file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of file formats that it will not read anyway
@@ -78,7 +78,10 @@ def write_torch(content: dict, path: Path) -> None:
 
 def read_mindspore(path: Path) -> dict[str, np.ndarray]:
     """The arrays of another code's .ckpt file, floating-point numbers in float32."""
-    arrays = {name: entry.asnumpy() for name, entry in read_ckpt(path).items() if isinstance(entry, Parameter)}
+    entries = read_ckpt(path)
+    if INFO in entries:
+        raise InputError(f"{path} is a checkpoint of this project; --source ours converts those")
+    arrays = {name: entry.asnumpy() for name, entry in entries.items() if isinstance(entry, Parameter)}
     return {name: a.astype(np.float32, copy=False) if a.dtype.kind == "f" else a for name, a in arrays.items()}
 
 
