@@ -43,6 +43,7 @@ def save_network(path: Path, arrays: dict[str, np.ndarray] | nn.Cell, info: Netw
     with open(path, "wb"):  # an unwritable place is an OSError here; MindSpore would raise something of its own
         pass
     ms.save_checkpoint(entries, str(path), append_dict={INFO: json.dumps(asdict(info))}, crc_check=True)
+    path.chmod(0o644)  # MindSpore leaves it readable for its owner alone
 
 
 def read_network(path: Path) -> tuple[dict[str, np.ndarray], NetworkInfo]:
