@@ -5,7 +5,6 @@ same. First call: loading excluded, compiling included. The rest are medians ove
 """
 
 import argparse
-import platform
 import resource
 import statistics
 import subprocess
