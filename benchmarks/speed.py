@@ -33,9 +33,7 @@ def main() -> None:
         print(measure(name, int(batch), args))
         return
 
-    print(
-        f"CTSDG, width {args.width:g}, {SIDE}x{SIDE}, {args.mode} mode, {args.device_target} ({platform.processor()})"
-    )
+    print(f"CTSDG, width {args.width:g}, {SIDE}x{SIDE}, {args.mode} mode, {args.device_target}")
     print("| work | batch | first call, s | s per call | s per picture | peak memory, GB |")
     print("|---|---:|---:|---:|---:|---:|")
     for name, batch in ROWS:
@@ -56,8 +54,8 @@ def measure(name: str, batch: int, args: argparse.Namespace) -> str:
         call()
         seconds.append(time.perf_counter() - start)
     first, typical = seconds[0], statistics.median(seconds[1:])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # Linux counts in KiB
-    return f"| {name} | {batch} | {first:.1f} | {typical:.2f} | {typical / batch:.2f} | {peak * 1.024:.1f} |"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9  # Linux counts in KiB
+    return f"| {name} | {batch} | {first:.1f} | {typical:.2f} | {typical / batch:.2f} | {peak:.1f} |"
 
 
 def random_batch(batch: int) -> tuple:
