@@ -34,6 +34,9 @@ class RunFolder:
         if self.holds_run and not overwrite:
             raise InputError(f"{self.path} holds a run; --resume goes on with it, --overwrite starts anew over it")
         self._make_folders()
+        last = self.checkpoints / LAST
+        if last.exists():  # until this run has a checkpoint, --resume must not go on from an earlier run's
+            last.write_text("", encoding="utf-8")
         self._write_rows([])
 
     def resume(self) -> tuple[Path, int]:

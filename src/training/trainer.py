@@ -71,20 +71,23 @@ def _run_stage(
         losses = model.step(batch)
         done += 1
         counted += 1
-        if done % config.log_frequency_step == 0 or done == last:
+        logs = done % config.log_frequency_step == 0 or done == last
+        saves = done % config.save_checkpoint_steps == 0 or done == last
+        if logs or saves:
             values = [float(loss) if isinstance(loss, float) else float(loss.asnumpy()) for loss in losses]
+        if logs:
             now = time.monotonic()
             run.add_row([done, stage, *(f"{v:.7g}" for v in values), f"{(now - clock) / counted:.4f}"])
             clock, counted = now, 0
             numbers = dict(zip(model.LOSSES[-2:], values[-2:], strict=True))
-            if not all(map(math.isfinite, values)):
-                raise InputError(
-                    f"iteration {done}: a loss is not finite; checkpoints under {run.checkpoints} are from before. "
-                    "A lower --gen_lr_train, or --resume from the newest, may help"
-                )
+        if (logs or saves) and not all(map(math.isfinite, values)):
+            raise InputError(
+                f"iteration {done}: a loss is not finite; checkpoints under {run.checkpoints} are from before. "
+                "A lower learning rate (--gen_lr_train, --gen_lr_finetune), or --resume from the newest, may help"
+            )
         if done % config.sample_frequency_step == 0 or done == last:
             picture_sheet(model.SAMPLE_TITLES, model.sample_rows()).save(run.samples / f"{done:07d}.png")
-        if done % config.save_checkpoint_steps == 0 or done == last:
+        if saves:
             save_checkpoint(run, model, done)
         progress.update(1, **numbers)
     return done
@@ -137,19 +140,25 @@ def optimizer_state(optimizer) -> dict:
 
 
 def load_optimizers(path: Path, optimizers: dict) -> None:
-    """Raises InputError if the file does not hold the state of these optimizers."""
+    """Step counts and moments; the rate stays the options'. Raises InputError if the file is of other optimizers."""
     arrays, _ = read_network(path)
     for name, optimizer in optimizers.items():
         prefix = f"{name}."
         own = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
-        fill(optimizer_state(optimizer), own, path)
+        state = optimizer_state(optimizer)
+        fill({key: state[key] for key in state if key != "learning_rate"}, own, path)
 
 
 def check_unchanged(config, path: Path) -> None:
     """Raises InputError if a run is resumed with options under which it could not go on."""
     if not path.is_file():
         raise InputError(f"--resume: {path.parent} holds no run; start without --resume")
-    before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        before = None
+    if not isinstance(before, dict):
+        raise InputError(f"--resume: {path} is damaged; without it nothing says what the run was")
     for name in FIXED:
         if before.get(name) != getattr(config, name):
             raise InputError(f"--resume: the run has {name} {before.get(name)}, not {getattr(config, name)}; keep it")
