@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from src.checkpoint import NetworkInfo, fill, read_network, save_network
@@ -80,10 +81,10 @@ def _run_stage(
             run.add_row([done, stage, *(f"{v:.7g}" for v in values), f"{(now - clock) / counted:.4f}"])
             clock, counted = now, 0
             numbers = dict(zip(model.LOSSES[-2:], values[-2:], strict=True))
-        if (logs or saves) and not all(map(math.isfinite, values)):
+        if (logs or saves) and not (all(map(math.isfinite, values)) and (not saves or finite_weights(model))):
             raise InputError(
-                f"iteration {done}: a loss is not finite; checkpoints under {run.checkpoints} are from before. "
-                "A lower learning rate (--gen_lr_train, --gen_lr_finetune), or --resume from the newest, may help"
+                f"iteration {done}: losses or weights are not finite; checkpoints under {run.checkpoints} are from "
+                "before. --resume with a lower --gen_lr_train or --gen_lr_finetune may help"
             )
         if done % config.sample_frequency_step == 0 or done == last:
             picture_sheet(model.SAMPLE_TITLES, model.sample_rows()).save(run.samples / f"{done:07d}.png")
@@ -116,6 +117,12 @@ def training_samples(config) -> TrainingSamples:
         edge_mode=config.edge_mode,
         sigma=config.sigma,
     )
+
+
+def finite_weights(model) -> bool:
+    """A step can spoil the weights while its losses, taken before it, are finite; such weights are not kept."""
+    networks = model.networks.values()
+    return all(np.isfinite(p.asnumpy()).all() for network in networks for p in network.get_parameters())
 
 
 def save_checkpoint(run: RunFolder, model, iteration: int) -> Path:
