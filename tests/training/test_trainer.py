@@ -1,0 +1,282 @@
+"""The loop: stages, resuming, starting weights, seeds."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import train as train_py
+from model_utils.entry import run as run_entry
+from src.checkpoint import read_network
+from src.training.ctsdg import CTSDGTraining
+from tests.training.conftest import SMALL, assert_same, rows, weights, words
+
+STATISTICS = ("norm.moving_mean", "norm.moving_variance")
+
+
+def refused(capsys, train, name: str = "run", **options) -> str:
+    with pytest.raises(SystemExit) as stop:
+        train(name, **options)
+    assert stop.value.code == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    return line.removeprefix("error: ")
+
+
+def infos(run, iteration: int) -> dict:
+    folder = run / "checkpoints" / f"{iteration:07d}"
+    return {name: read_network(folder / f"{name}.ckpt")[1] for name in ("generator", "discriminator")}
+
+
+def rates(run, iteration: int) -> list[float]:
+    state = weights(run, iteration, "trainer")
+    return [float(state[f"{name}.learning_rate"]) for name in ("generator", "discriminator")]
+
+
+# Stages
+
+
+def test_two_stages_one_after_the_other(train):
+    run = train(train_iter=2, finetune_iter=2, save_checkpoint_steps=1)
+    assert [(row["iteration"], row["stage"]) for row in rows(run)] == [("1", "1"), ("2", "1"), ("3", "2"), ("4", "2")]
+    assert rates(run, 2) == pytest.approx([2e-4, 2e-5])
+    assert rates(run, 4) == pytest.approx([5e-5, 5e-6])
+    # Adam's first step is the rate, so stage 2 starts with fresh optimizers, and at its own rate.
+    for first, rate in ((1, None), (3, 5e-5)):
+        assert weights(run, first, "trainer")["generator.global_step"] == 1
+        if rate:
+            before, after = (weights(run, i)["conv.weight"] for i in (first - 1, first))
+            assert np.median(np.abs(after - before)) == pytest.approx(rate, rel=0.01)
+
+    stage1, stage2, end = (weights(run, i) for i in (1, 2, 4))
+    for name in STATISTICS:
+        assert np.all(stage1[name] != stage2[name])
+        np.testing.assert_array_equal(stage2[name], end[name])
+    for name in ("norm.gamma", "norm.beta"):
+        assert np.all(stage2[name] != end[name])
+
+
+def test_batches_that_batch_norms_saw(train):
+    """The generator's one an iteration, none in stage 2; the discriminator's three."""
+    run = train(train_iter=2, finetune_iter=1, save_checkpoint_steps=2)
+    seen = {i: [info.batches_tracked for info in infos(run, i).values()] for i in (2, 3)}
+    assert seen == {2: [2, 6], 3: [2, 9]}
+    assert [info.iteration for info in infos(run, 3).values()] == [3, 3]
+
+
+def test_no_fine_tuning(train):
+    assert {row["stage"] for row in rows(train(train_iter=2, finetune_iter=0))} == {"1"}
+
+
+def test_fine_tuning_alone_starts_from_a_checkpoint(train, tmp_path):
+    first = train("first", train_iter=1)
+    run = train(train_iter=0, finetune_iter=1, init_checkpoint=first / "checkpoints" / "last")
+    assert [row["stage"] for row in rows(run)] == ["2"]
+    assert rates(run, 1) == pytest.approx([5e-5, 5e-6])
+    for name in STATISTICS:
+        np.testing.assert_array_equal(weights(run, 1)[name], weights(first, 1)[name])
+
+
+# Resuming
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((2, 0), (4, 0)), ((2, 0), (2, 2)), ((2, 1), (2, 2)), ((1, 0), (2, 2))],
+    ids=["stage 1", "at the border", "inside stage 2", "across the border"],
+)
+def test_resuming_is_as_if_never_stopped(train, before, after):
+    whole = train("whole", train_iter=after[0], finetune_iter=after[1])
+    train("parts", train_iter=before[0], finetune_iter=before[1])
+    parts = train("parts", train_iter=after[0], finetune_iter=after[1], resume=True)
+    assert_same(whole, parts, sum(after))
+
+
+def test_a_killed_run_goes_on_from_its_newest_checkpoint(train, monkeypatch, capsys):
+    options = {"train_iter": 3, "finetune_iter": 2, "save_checkpoint_steps": 2}
+    whole = train("whole", **options)
+    step, calls = CTSDGTraining.step, []
+
+    def killed(model, batch):
+        calls.append(batch)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return step(model, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(CTSDGTraining, "step", killed)
+        train("parts", **options | {"save_checkpoint_steps": 2})
+    assert stop.value.code == 130
+    assert [row["iteration"] for row in rows(train("parts", **options, resume=True))] == ["1", "2", "3", "4", "5"]
+    assert_same(whole, whole.parent / "parts", 5)
+
+
+def test_resuming_a_finished_run_changes_nothing(train):
+    run = train()
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "config.yaml"}
+    train(resume=True)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_resuming_takes_a_new_rate(train):
+    """What the message about losses that are not finite advises."""
+    train(train_iter=1)
+    assert rates(train(train_iter=2, gen_lr_train=1e-5, resume=True), 2) == pytest.approx([1e-5, 1e-6])
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("batch_size", 1), ("seed", 1), ("width", 0.2), ("image_size", 256), ("edge_mode", "published")],
+)
+def test_resuming_keeps_what_cannot_change(train, capsys, option, value):
+    train(train_iter=1)
+    line = refused(capsys, train, train_iter=2, resume=True, **{option: value})
+    assert line == f"--resume: the run has {option} {SMALL.get(option, 42)}, not {value}; keep it"
+
+
+def test_resuming_where_nothing_is(train, capsys, tmp_path):
+    assert refused(capsys, train, resume=True) == f"--resume: {tmp_path}/run holds no run; start without --resume"
+    assert not (tmp_path / "run").exists()
+
+
+def test_resuming_a_damaged_run(train, capsys):
+    run = train(train_iter=1)
+    state = run / "checkpoints" / "0000001" / "trainer.ckpt"
+    content = state.read_bytes()
+    state.write_bytes(content[:-50])
+    assert "trainer.ckpt is damaged" in refused(capsys, train, resume=True)
+    state.unlink()
+    assert "trainer.ckpt does not exist" in refused(capsys, train, resume=True)
+    (run / "checkpoints" / "last").unlink()
+    assert "last names no checkpoint" in refused(capsys, train, resume=True)
+    (run / "config.yaml").write_text("")
+    assert "config.yaml is damaged" in refused(capsys, train, resume=True)
+    assert [row["iteration"] for row in rows(run)] == ["1"]
+
+
+def test_a_run_is_not_started_over_by_chance(train, capsys):
+    run = train(train_iter=1)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    line = refused(capsys, train, train_iter=2)
+    assert line == f"{run} holds a run; --resume goes on with it, --overwrite starts anew over it"
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+    train(train_iter=2, seed=7, overwrite=True)
+    assert_same(train("new", train_iter=2, seed=7), run, 2)
+
+
+# Starting weights
+
+
+def test_a_folder_starts_both_networks_and_a_file_its_own(train):
+    first = train("first", train_iter=2) / "checkpoints" / "0000002"
+    tiny_rate = {"train_iter": 1, "gen_lr_train": 1e-12, "seed": 9}
+    fresh = train("fresh", **tiny_rate)
+    both = train("both", **tiny_rate, init_checkpoint=first)
+    one = train("one", **tiny_rate, init_checkpoint=first / "generator.ckpt")
+    trained = {name: read_network(first / f"{name}.ckpt")[0]["conv.weight"] for name in ("generator", "discriminator")}
+
+    def same(run, network, other):
+        return np.allclose(weights(run, 1, network)["conv.weight"], other, rtol=0, atol=1e-8)
+
+    for name in trained:
+        assert same(both, name, trained[name])
+    assert same(one, "generator", trained["generator"])
+    assert same(one, "discriminator", weights(fresh, 1, "discriminator")["conv.weight"])
+    assert not same(one, "discriminator", trained["discriminator"])
+
+    seen = {run.name: [info.batches_tracked for info in infos(run, 1).values()] for run in (fresh, both, one)}
+    assert seen == {"fresh": [1, 3], "both": [2 + 1, 6 + 3], "one": [2 + 1, 3]}
+
+
+def test_starting_weights_of_another_kind(train, capsys, tmp_path):
+    first = train("first", train_iter=1) / "checkpoints" / "0000001"
+    assert "holds width 0.1, not 0.2" in refused(capsys, train, width=0.2, init_checkpoint=first)
+    line = refused(capsys, train, align_corners=True, init_checkpoint=first)
+    assert "holds align_corners False, not True" in line
+    line = refused(capsys, train, init_checkpoint=first / "trainer.ckpt")
+    assert line.endswith("name a checkpoint folder, or its generator.ckpt or discriminator.ckpt")
+    assert "does not exist" in refused(capsys, train, init_checkpoint=first / "none.ckpt")
+    (first / "discriminator.ckpt").unlink()
+    assert "discriminator.ckpt does not exist" in refused(capsys, train, init_checkpoint=first)
+    assert not (tmp_path / "run").exists()
+
+
+# Seeds and data
+
+
+def test_losses_follow_from_the_seed(train):
+    first, again, other = train("a", seed=1), train("b", seed=1), train("c", seed=2)
+    assert_same(first, again, 2)
+    assert all(a["generator_loss"] != b["generator_loss"] for a, b in zip(rows(first), rows(other), strict=True))
+
+
+def test_the_number_of_workers_changes_nothing(train):
+    assert_same(train("one", num_parallel_workers=1), train("two", num_parallel_workers=2), 2)
+
+
+def test_a_batch_may_be_larger_than_the_folder(train, tmp_path):
+    (tmp_path / "one").mkdir()
+    Image.new("RGB", (150, 130), "red").save(tmp_path / "one" / "a.png")
+    assert len(rows(train(data_root=tmp_path / "one", batch_size=3))) == 2
+    assert len(rows(train("file", data_root=tmp_path / "one" / "a.png"))) == 2
+
+
+def test_masks_from_files(train, tmp_path):
+    """All hole or all known, index pairing: the loss over what is not there is 0."""
+    (tmp_path / "masks").mkdir()
+    Image.new("L", (64, 64), 255).save(tmp_path / "masks" / "a.png")
+    masks = {"train_masks_root": tmp_path / "masks", "mask_pairing": "index", "train_iter": 1}
+    white, black = rows(train("white", **masks)), rows(train("black", **masks, mask_polarity="black_hole"))
+    assert float(white[0]["loss_valid"]) == 0 < float(white[0]["loss_hole"])
+    assert float(black[0]["loss_hole"]) == 0 < float(black[0]["loss_valid"])
+
+
+# What goes wrong on the way
+
+
+@pytest.mark.parametrize(("log", "save"), [(1, 100), (100, 2)])
+def test_a_loss_that_is_not_finite_stops_the_run(train, capsys, monkeypatch, log, save):
+    step, calls = CTSDGTraining.step, []
+
+    def spoilt(model, batch):
+        calls.append(batch)
+        *losses, last = step(model, batch)
+        return (*losses, float("nan") if len(calls) == 2 else last)
+
+    monkeypatch.setattr(CTSDGTraining, "step", spoilt)
+    steps = {"log_frequency_step": log, "save_checkpoint_steps": save}
+    line = refused(capsys, train, train_iter=5, **steps)
+    assert line.startswith("iteration 2: losses or weights are not finite; checkpoints under ")
+
+
+def test_an_absurd_rate_stops_the_run(train, capsys, tmp_path):
+    assert "losses or weights are not finite" in refused(capsys, train, train_iter=5, gen_lr_train=1e38)
+    assert not list((tmp_path / "run" / "checkpoints").glob("0*"))
+
+
+def test_weights_that_are_not_finite_are_not_saved(train, capsys, monkeypatch, tmp_path):
+    """A step can spoil the weights while the losses, taken before it, are still finite."""
+    step = CTSDGTraining.step
+
+    def spoilt(model, batch):
+        losses = step(model, batch)
+        bias = model.networks["generator"].norm.beta
+        bias.set_data(bias * float("inf"))
+        return losses
+
+    monkeypatch.setattr(CTSDGTraining, "step", spoilt)
+    assert "weights are not finite" in refused(capsys, train, train_iter=1)
+    assert not list((tmp_path / "run" / "checkpoints").glob("0*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [((2, 0), (4, 0)), ((2, 1), (2, 2))], ids=["stage 1", "inside stage 2"])
+def test_ctsdg_compiled_resumes_as_if_never_stopped(pictures, tmp_path, before, after):
+    def train(name, stages, **options):
+        stages = dict(zip(("train_iter", "finetune_iter"), stages, strict=True))
+        options = SMALL | stages | {"data_root": pictures, "save_path": tmp_path / name, "mode": "graph"} | options
+        run_entry(train_py.main, words(options))
+        return tmp_path / name
+
+    whole = train("whole", after)
+    train("parts", before)
+    assert_same(whole, train("parts", after, resume=True), sum(after))
