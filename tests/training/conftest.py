@@ -1,4 +1,4 @@
-"""Runs of train.py on two tiny networks in the place of CTSDG's, so that one takes a second.
+"""Runs of train.py on two tiny networks in the place of CTSDG's, so that an iteration takes half a second.
 
 Data, losses, optimizers, loop and files are the real ones. What CTSDG's own networks do is in test_ctsdg.py.
 """
