@@ -25,7 +25,8 @@ FIXED = ("model", "seed", "batch_size", "image_size", "width", "align_corners", 
 
 def train(config, rank: int = 0, world: int = 1) -> Path:
     """Run both stages as the options say; returns the last checkpoint. Raises InputError for what a user can mend."""
-    if config.train_iter + config.finetune_iter == 0:
+    total = config.train_iter + config.finetune_iter
+    if total == 0:
         raise InputError("there is nothing to train: --train_iter and --finetune_iter are both 0")
     samples = training_samples(config)
     model = CTSDGTraining(config)
@@ -43,11 +44,12 @@ def train(config, rank: int = 0, world: int = 1) -> Path:
             model.load(config.init_checkpoint)
         run.start(config.overwrite)
     config.dump(run.config)
+    if done >= total:
+        print(f"{run.path} has its {total} iterations; more of them need a larger --train_iter or --finetune_iter")
+        return run.written[-1]
 
-    total = config.train_iter + config.finetune_iter
-    print(
-        f"Training {config.model} on {len(samples.image_paths)} pictures, iterations {done + 1} to {total}", flush=True
-    )
+    count = len(samples.image_paths)
+    print(f"Training {config.model} on {count} pictures, iterations {done + 1} to {total}", flush=True)
     with Progress(total, "Training", done) as progress:
         for stage, first, last in ((1, 0, config.train_iter), (2, config.train_iter, total)):
             if max(first, done) >= last:
