@@ -35,11 +35,12 @@ class NetworkInfo:
     batches_tracked: int = 0  # training batches its batch norms have seen: PyTorch's num_batches_tracked
 
 
-def save_network(path: Path, arrays: dict[str, np.ndarray] | nn.Cell, info: NetworkInfo) -> None:
+def save_network(path: Path, values: dict[str, np.ndarray | Tensor] | nn.Cell, info: NetworkInfo) -> None:
     """Write one .ckpt file: parameters by name, and `info`. Raises OSError where it cannot be written."""
-    if isinstance(arrays, nn.Cell):
-        arrays = {name: parameter.asnumpy() for name, parameter in arrays.parameters_and_names()}
-    entries = [{"name": name, "data": Tensor(array)} for name, array in arrays.items()]
+    if isinstance(values, nn.Cell):
+        values = dict(values.parameters_and_names())
+    # Tensors go as they are: a copy of all of them would be the peak of a training run's memory.
+    entries = [{"name": name, "data": v if isinstance(v, Tensor) else Tensor(v)} for name, v in values.items()]
     with open(path, "wb"):  # an unwritable place is an OSError here; MindSpore would raise something of its own
         pass
     ms.save_checkpoint(entries, str(path), append_dict={INFO: json.dumps(asdict(info))}, crc_check=True)

@@ -136,7 +136,7 @@ def save_checkpoint(run: RunFolder, model, iteration: int) -> Path:
             save_network(folder / f"{name}.ckpt", network, infos[name])
         state = {}
         for name, optimizer in model.optimizers.items():
-            state |= {f"{name}.{key}": p.asnumpy() for key, p in optimizer_state(optimizer).items()}
+            state |= {f"{name}.{key}": p for key, p in optimizer_state(optimizer).items()}
         save_network(folder / "trainer.ckpt", state, NetworkInfo(model.config.model, "trainer", iteration=iteration))
 
     return run.save(iteration, write)
