@@ -1,11 +1,14 @@
-"""VGG16, for the perceptual and style losses, from torchvision and from the MindSpore model zoo's CTSDG."""
+"""VGG16 and VGG19, for the perceptual and style losses, from and to torchvision and the code that published them."""
 
 from pathlib import Path
 
-from src.checkpoint import NetworkInfo, save_network
-from src.convert.files import as_arrays, read_mindspore, read_torch
+import numpy as np
+
+from src.checkpoint import NetworkInfo, read_network, save_network
+from src.convert.files import as_arrays, read_mindspore, read_torch, write_torch
 from src.convert.names import MODELZOO, PYTORCH, pair_names, parameter_shapes, take
-from src.losses.perceptual import VGG16Features
+from src.errors import InputError
+from src.losses.perceptual import VGG19_TAPS, VGG16Features, VGG19Features
 
 # Ours, torchvision, MindSpore model zoo.
 VGG16 = (
@@ -18,25 +21,89 @@ VGG16 = (
     ("stages.2.4", "features.14", "enc_3.4"),
 )
 
-# What a whole torchvision VGG16 holds beyond the third pool.
+CAFFE = 2  # the column of the VGG19 that the upsampler's published loss looks through
+TORCHVISION_VGG19 = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
+
+# Ours, torchvision, the upsampler's.
+VGG19 = tuple(
+    (f"convs.{i}", f"features.{layer}", tap.replace("relu", "conv"))
+    for i, (layer, tap) in enumerate(zip(TORCHVISION_VGG19, VGG19_TAPS, strict=True))
+)
+
+# What a whole torchvision file holds beyond the features: of VGG16 up to the third pool, of VGG19 all of them.
+CLASSIFIER = ("classifier.0", "classifier.3", "classifier.6")
 TORCHVISION_UNUSED = ("features.17", "features.19", "features.21", "features.24", "features.26", "features.28")
-TORCHVISION_UNUSED += ("classifier.0", "classifier.3", "classifier.6")
+TORCHVISION_UNUSED += CLASSIFIER
+
+VGG16_INFO = NetworkInfo("vgg16", "vgg16")
+VGG19_INFO = NetworkInfo("vgg19", "vgg19")
+# Another training of the same network, for pictures in BGR up to 255: not to be used in the other's place.
+VGG19_CAFFE_INFO = NetworkInfo("vgg19", "vgg19_caffe")
+
+# By the model that a file says it holds.
+NETWORKS = {"vgg16": (VGG16Features, VGG16), "vgg19": (lambda: VGG19Features(VGG19_TAPS), VGG19)}
 
 
 def from_torchvision(path: Path, output: Path) -> str:
     """torchvision's VGG16, whole or its features -> one file."""
-    state = as_arrays(read_torch(path), str(path))
-    unused = {f"{module}.{leaf}" for module in TORCHVISION_UNUSED for leaf in ("weight", "bias")}
-    return _save({name: array for name, array in state.items() if name not in unused}, PYTORCH, path, output)
+    _save(_read_torchvision(path, TORCHVISION_UNUSED), PYTORCH, path, output, VGG16_INFO)
+    return "VGG16 up to its third pool"
 
 
 def from_modelzoo(path: Path, output: Path) -> str:
     """The model zoo's VGG16 -> one file."""
-    return _save(read_mindspore(path), MODELZOO, path, output)
-
-
-def _save(source: dict, column: int, path: Path, output: Path) -> str:
-    shapes = parameter_shapes(VGG16Features())
-    arrays = take(source, pair_names(VGG16, column, shapes), shapes, str(path))
-    save_network(output, arrays, NetworkInfo("vgg16", "vgg16"))
+    _save(read_mindspore(path), MODELZOO, path, output, VGG16_INFO)
     return "VGG16 up to its third pool"
+
+
+def vgg19_from_torchvision(path: Path, output: Path) -> str:
+    """torchvision's VGG19, whole or its features -> one file."""
+    _save(_read_torchvision(path, CLASSIFIER), PYTORCH, path, output, VGG19_INFO)
+    return "torchvision's VGG19"
+
+
+def vgg19_from_official(path: Path, output: Path) -> str:
+    """The Caffe-style VGG19 of the upsampler's published loss -> one file."""
+    _save(as_arrays(read_torch(path), str(path)), CAFFE, path, output, VGG19_CAFFE_INFO)
+    return "the Caffe-style VGG19 of the upsampler's loss"
+
+
+def vgg16_to_torchvision(path: Path, output: Path) -> str:
+    """Our VGG16 -> its features in torchvision's layout."""
+    _write(path, output, {VGG16_INFO: PYTORCH})
+    return "VGG16 up to its third pool, as torchvision names it"
+
+
+def vgg19_to_published(path: Path, output: Path) -> str:
+    """Our VGG19 -> the layout it came in: torchvision's features, or that of the upsampler's code."""
+    info = _write(path, output, {VGG19_INFO: PYTORCH, VGG19_CAFFE_INFO: CAFFE})
+    return f"VGG19, as {'torchvision' if info == VGG19_INFO else 'the upsampler'} names it"
+
+
+def _read_torchvision(path: Path, unused_modules: tuple[str, ...]) -> dict[str, np.ndarray]:
+    state = as_arrays(read_torch(path), str(path))
+    unused = {f"{module}.{leaf}" for module in unused_modules for leaf in ("weight", "bias")}
+    return {name: array for name, array in state.items() if name not in unused}
+
+
+def _save(state: dict[str, np.ndarray], column: int, path: Path, output: Path, info: NetworkInfo) -> None:
+    shapes, pairs = _layout(info, column)
+    save_network(output, take(state, pairs, shapes, str(path)), info)
+
+
+def _write(path: Path, output: Path, columns: dict[NetworkInfo, int]) -> NetworkInfo:
+    """Write a file of ours in the layout of what it says it holds, and return that."""
+    arrays, info = read_network(path)
+    if info not in columns:
+        wanted = " or ".join(known.network for known in columns)
+        raise InputError(f"{path} holds {info.model} {info.network}, not {wanted}; give another checkpoint")
+    shapes, pairs = _layout(info, columns[info])
+    take(arrays, [(name, name) for name in shapes], shapes, str(path))
+    write_torch({theirs: arrays[ours] for ours, theirs in pairs}, output)
+    return info
+
+
+def _layout(info: NetworkInfo, column: int) -> tuple[dict[str, tuple], list]:
+    make, table = NETWORKS[info.model]
+    shapes = parameter_shapes(make())
+    return shapes, pair_names(table, column, shapes)
