@@ -11,13 +11,14 @@ Every array is used exactly once and its shape checked; names that do not fit ar
 
 from pathlib import Path
 
-from model_utils.config import Config
+from model_utils.config import Config, refuse_unused
 from model_utils.entry import require, run
 from src.errors import InputError
 
 
 def main(config: Config) -> None:
     require(config, "source", "input", "output")
+    refuse_unused(config, config.model)
     from src.convert import ctsdg, vgg
     from src.convert.files import whole
 

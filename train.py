@@ -4,12 +4,13 @@ Writes checkpoints/, samples/, metrics.csv, config.yaml and losses.png under --s
 Without --train_masks_root, masks are drawn. Stage 1 runs --train_iter iterations, stage 2 --finetune_iter.
 """
 
-from model_utils.config import Config
+from model_utils.config import Config, refuse_unused
 from model_utils.entry import require, run
 
 
 def main(config: Config) -> None:
     require(config, "data_root", "save_path")
+    refuse_unused(config, config.model)
     if config.model != "ctsdg":
         from src.errors import InputError
 

@@ -1,6 +1,7 @@
 """Options: default_config.yaml declares them, a yaml file and the command line change them, the result is a value.
 
-Nothing here knows a single option. One line in default_config.yaml is all it takes to add one.
+Nothing here knows an option but `model`, on which defaults depend. One line in default_config.yaml is all it takes to
+add one.
 """
 
 import difflib
@@ -12,7 +13,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ import yaml
 from src.errors import InputError
 
 DEFAULT_CONFIG = Path(__file__).parents[1] / "default_config.yaml"
+MODEL = "model"  # the option that names a model; a yaml file's sections carry models' names
 
 Value = bool | int | float | str
 TRUTH = {"true": True, "True": True, "false": False, "False": False}
@@ -30,7 +32,7 @@ COMPARISONS = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": oper
 
 @dataclass(frozen=True)
 class Option:
-    """One line of default_config.yaml."""
+    """One line of default_config.yaml, with the lines about it in the sections of models."""
 
     name: str
     default: Value
@@ -38,6 +40,8 @@ class Option:
     rule: str = ""  # what values keep: "CPU | GPU", ">= 1", "0 to 1", "multiple of 8" or ""
     help: str = ""
     group: str = ""
+    models: tuple[str, ...] = ()  # that the option is for; none: all
+    defaults: Mapping[str, Value] = field(default_factory=dict, hash=False)  # by model, where it has its own
 
     def parse(self, text: str, where: str) -> Value:
         """Text typed by a user to this option's type; `where` says in the message which place is wrong."""
@@ -50,6 +54,9 @@ class Option:
         if value is None or not (not_given or keeps(self.rule, value)):
             raise InputError(f"{where} {text!r}: expected {self.expected}{did_you_mean(text, self.choices)}")
         return value
+
+    def default_for(self, model: str) -> Value:
+        return self.defaults.get(model, self.default)
 
     @property
     def choices(self) -> list[str]:
@@ -89,6 +96,7 @@ def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
 class Entry(NamedTuple):
     """One `name: value` of a yaml file, the value as written; start and end are positions in the file's text."""
 
+    section: str  # the model under whose name it stands, or ""
     name: str
     text: str
     quoted: bool
@@ -107,7 +115,7 @@ def read_text(path: str | Path) -> str:
 
 
 def yaml_entries(text: str, path: str | Path) -> Iterator[Entry]:
-    """The lines of a flat yaml file.
+    """The lines of a yaml file: flat, or one level deep, in sections.
 
     Values stay text, for the option's own type to read: YAML 1.1 by itself makes a string of 2e-4 and false of `no`.
     """
@@ -122,22 +130,30 @@ def yaml_entries(text: str, path: str | Path) -> Iterator[Entry]:
         return
     if not isinstance(root, yaml.MappingNode):
         raise InputError(f"{path}: expected lines of the form name: value")
+    yield from _mapping_entries(root, "", path)
 
+
+def _mapping_entries(mapping: yaml.MappingNode, section: str, path: str | Path) -> Iterator[Entry]:
     seen = set()
-    for key, value in root.value:
+    for key, value in mapping.value:
         line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
+        # A section is written with indentation; {a: 1} on one line is a value that no option has.
+        is_section = isinstance(value, yaml.MappingNode) and not value.flow_style and not section
+        if not isinstance(key, yaml.ScalarNode) or not (is_section or isinstance(value, yaml.ScalarNode)):
             raise InputError(f"{path}, line {line}: expected one name and one value")
         if key.value in seen:
             raise InputError(f"{path}, line {line}: {key.value} is given twice")
         seen.add(key.value)
+        if is_section:
+            yield from _mapping_entries(value, key.value, path)
+            continue
         written = "" if value.tag.endswith(":null") else value.value
-        yield Entry(key.value, written, bool(value.style), line, key.start_mark.index, value.end_mark.index)
+        yield Entry(section, key.value, written, bool(value.style), line, key.start_mark.index, value.end_mark.index)
 
 
 @functools.cache
 def read_schema() -> Mapping[str, Option]:
-    """Every option by name: its value, the comment beside it, and the heading it stands under."""
+    """Every option by name: its value, the comment beside it, the heading it stands under, and models' own values."""
     text = read_text(DEFAULT_CONFIG)
     entries = list(yaml_entries(text, DEFAULT_CONFIG.name))
     ends = [0, *(entry.end for entry in entries)]
@@ -148,13 +164,33 @@ def read_schema() -> Mapping[str, Option]:
 
     options, group = {}, ""
     for entry, before, after in zip(entries, between, between[1:], strict=False):
+        if entry.section:
+            continue
         group = (re.findall(r"^# --- (.+) ---$", before, re.MULTILINE) or [group])[-1]
         comment = " ".join(re.findall(r"^[ \t]+#\s*(.*)", after, re.MULTILINE))
-        rule, explanation = re.fullmatch(r"(?:\((.+?)\)\s*)?(.*)", comment).groups(default="")
-        option = Option(entry.name, typed(entry), entry.text, rule, explanation, group)
+        parts = re.fullmatch(r"(?:\((.+?)\)\s*)?(?:\[(.+?)\]\s*)?(.*)", comment)
+        rule, models, explanation = parts.groups(default="")
+        models = tuple(models.split(", ")) if models else ()
+        option = Option(entry.name, typed(entry), entry.text, rule, explanation, group, models)
         option.parse(entry.text, f"{DEFAULT_CONFIG.name}, line {entry.line}: {entry.name}")
         options[entry.name] = option
+    for entry in entries:
+        if entry.section:
+            option, value = read_entry(entry, options, DEFAULT_CONFIG.name)
+            options[option.name] = replace(option, defaults={**option.defaults, entry.section: value})
     return options
+
+
+def read_entry(entry: Entry, options: Mapping[str, Option], path: str | Path) -> tuple[Option, Value]:
+    """The option that a line of a yaml file names, and its value. Raises InputError if there is none, or not this."""
+    where = f"{path}, line {entry.line}: "
+    if entry.section and entry.section not in options[MODEL].choices:
+        known = did_you_mean(entry.section, options[MODEL].choices)
+        raise InputError(f"{where}{entry.section} is no model, so it cannot have options under it{known}")
+    option = find_option(entry.name, options, where)
+    if entry.section and option.name == MODEL:
+        raise InputError(f"{where}{MODEL} cannot depend on the model")
+    return option, option.parse(entry.text, where + option.name)
 
 
 def typed(entry: Entry) -> Value:
@@ -204,7 +240,7 @@ class Config:
         vars(self).update(values, _chosen=frozenset(chosen))
 
     def given(self, name: str) -> bool:
-        """Did the user choose this option, or is it the default?
+        """Did the user choose this option, or is it the model's default?
 
         On the command line any value counts. In a file one that differs from the default does: a file may be a copy of
         default_config.yaml, and then chooses only what was changed in it.
@@ -239,25 +275,39 @@ class Config:
 
 
 def load_config(argv: Sequence[str] | None = None, description: str = "") -> Config:
-    """The defaults, then the file that --config_path names, then `--name value`. `--help` prints and exits."""
+    """The defaults, then the file that --config_path names, then `--name value`. `--help` prints and exits.
+
+    What stands in a model's section comes before what stands outside, in the defaults and in the file.
+    """
     argv = sys.argv[1:] if argv is None else argv
     if "--help" in argv or "-h" in argv:
         print(help_text(description))
         raise SystemExit(0)
 
     options = read_schema()
-    values = {name: option.default for name, option in options.items()}
     overrides = {option.name: option.parse(text, f"--{option.name}") for option, text in command_line(argv)}
     path = overrides.pop(CONFIG_PATH.name, None)
-    chosen = set(overrides)
-    if path is not None:
-        for entry in yaml_entries(read_text(path), path):
-            where = f"{path}, line {entry.line}: "
-            option = find_option(entry.name, options, where)
-            values[option.name] = option.parse(entry.text, where + option.name)
-            if values[option.name] != option.default:
-                chosen.add(option.name)
-    return Config(chosen, **values | overrides)
+    written = {}  # what the file gives, by section
+    for entry in () if path is None else yaml_entries(read_text(path), path):
+        option, value = read_entry(entry, options, path)
+        written.setdefault(entry.section, {})[option.name] = value
+    flat = written.get("", {})
+    model = overrides.get(MODEL, flat.get(MODEL, options[MODEL].default))
+
+    values = {name: option.default_for(model) for name, option in options.items()}
+    from_file = flat | written.get(model, {})
+    changed = {name for name, value in from_file.items() if value != options[name].default_for(model)}
+    return Config(changed | set(overrides), **values | from_file | overrides)
+
+
+def refuse_unused(config: Config, model: str) -> None:
+    """Raises InputError if the user chose an option that is not for this model: it would change nothing."""
+    for option in read_schema().values():
+        if config.given(option.name) and option.models and model not in option.models:
+            raise InputError(
+                f"--{option.name} {getattr(config, option.name)}: {model} does not use it, "
+                f"only {' and '.join(option.models)} {'does' if len(option.models) == 1 else 'do'}; leave it out"
+            )
 
 
 def help_text(description: str) -> str:
@@ -272,6 +322,10 @@ def help_text(description: str) -> str:
             lines += ["", f"{group}:"]
         left = f"  --{option.name} {option.written}"
         text = f"({option.rule}) {option.help}" if option.rule else option.help
+        if option.models:
+            text += f" (only {', '.join(option.models)})"
+        if option.defaults:
+            text += f" ({', '.join(f'{model}: {value}' for model, value in option.defaults.items())})"
         right = textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
         lines += [left + right[len(left) :]] if len(left) < len(indent) else [left, right]
     return "\n".join(lines)

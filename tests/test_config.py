@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from model_utils import config as options
-from model_utils.config import Option, keeps, load_config, read_schema
+from model_utils.config import Option, keeps, load_config, read_schema, refuse_unused
 from src.errors import InputError
 
 
@@ -39,6 +39,48 @@ def test_defaults_are_the_published_training():
     assert (config.batch_size, config.train_iter, config.finetune_iter) == (6, 350_000, 150_000)
     assert (config.gen_lr_train, config.gen_lr_finetune, config.dis_lr_multiplier) == (2e-4, 5e-5, 0.1)
     assert (config.hole_loss_w, config.valid_loss_w, config.style_loss_w) == (60.0, 10.0, 250.0)
+
+
+def test_a_model_has_its_own_defaults():
+    dgts, upsampler = load_config(["--model", "dgts"]), load_config(["--model", "upsampler"])
+    assert (dgts.batch_size, dgts.train_iter, dgts.finetune_iter, dgts.gen_lr_train) == (32, 250_000, 0, 1e-4)
+    assert (dgts.backbone_lr, dgts.weight_decay, dgts.train_sequential_steps) == (1e-5, 1e-4, 16)
+    assert (dgts.hole_loss_w, dgts.perceptual_loss_w, dgts.style_loss_w) == (10.0, 0.1, 250.0)
+    assert (upsampler.gen_lr_train, upsampler.dis_lr_multiplier, upsampler.finetune_iter) == (1e-4, 4.0, 0)
+    weights = (upsampler.hole_loss_w, upsampler.valid_loss_w, upsampler.perceptual_loss_w, upsampler.vgg_loss_w)
+    assert (*weights, upsampler.adversarial_loss_w) == (6.0, 1.0, 0.001, 2.0, 1.0)
+    assert not any(dgts.given(name) for name in dgts.as_dict() if name != "model")
+
+
+def test_a_files_section_wins_over_its_other_lines_and_loses_to_the_command_line(yaml_file):
+    path = yaml_file("model: dgts\nbatch_size: 2\nwidth: 0.5\ndgts:\n  batch_size: 3\nupsampler:\n  width: 0.25\n")
+    config = load_config(["--config_path", path])
+    assert (config.model, config.batch_size, config.width, config.train_iter) == ("dgts", 3, 0.5, 250_000)
+    assert load_config(["--config_path", path, "--model", "upsampler"]).width == 0.25
+    assert load_config(["--config_path", path, "--batch_size", "7"]).batch_size == 7
+    assert load_config(["--config_path", path, "--model", "ctsdg"]).batch_size == 2
+
+
+def test_a_copy_of_the_defaults_changes_no_model_and_a_base_default_can_be_chosen(yaml_file):
+    for model in ("dgts", "upsampler"):
+        config = load_config(["--model", model, "--config_path", str(options.DEFAULT_CONFIG)])
+        assert config == load_config(["--model", model])
+        assert config.chosen(config.as_dict()) == {"model": model}
+    config = load_config(["--model", "dgts", "--config_path", yaml_file("batch_size: 6")])
+    assert (config.batch_size, config.given("batch_size")) == (6, True)
+
+
+def test_an_option_of_another_model_is_refused():
+    config = load_config(["--model", "dgts", "--sigma", "2", "--fill_order", "raster"])
+    with pytest.raises(InputError) as error:
+        refuse_unused(config, "dgts")
+    assert str(error.value) == "--sigma 2.0: dgts does not use it, only ctsdg does; leave it out"
+    refuse_unused(load_config(["--model", "dgts", "--fill_order", "raster", "--batch_size", "1"]), "dgts")
+    with pytest.raises(InputError, match="only ctsdg and upsampler do; leave it out"):
+        refuse_unused(load_config(["--valid_loss_w", "1"]), "dgts")
+    known = read_schema()["model"].choices
+    for option in read_schema().values():
+        assert set(option.models) | set(option.defaults) <= set(known), option.name
 
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(yaml_file):
@@ -117,6 +159,12 @@ def test_a_wrong_command_line_is_one_line_that_says_what_was_expected(argv, expe
         ("seed: 1\nseed: 2", "line 2: seed is given twice"),
         ("image_size: [256, 256]", "line 1: expected one name and one value"),
         ("seed: {a: 1}", "line 1: expected one name and one value"),
+        ("dgtss:\n  seed: 1", "line 2: dgtss is no model, so it cannot have options under it (did you mean dgts?)"),
+        ("dgts:\n  sead: 1", "line 2: unknown option sead (did you mean seed?)"),
+        ("dgts:\n  batch_size: 0", "line 2: batch_size '0': expected a whole number (>= 1)"),
+        ("dgts:\n  model: ctsdg", "line 2: model cannot depend on the model"),
+        ("dgts:\n  seed: 1\n  seed: 2", "line 3: seed is given twice"),
+        ("dgts:\n  seed:\n    deep: 1", "line 2: expected one name and one value"),
         ("- seed", "expected lines of the form name: value"),
         ("seed", "expected lines of the form name: value"),
         ("seed: 1\n\tsigma: 2", "line 2: not a yaml file"),
@@ -143,9 +191,11 @@ def test_an_empty_file_and_a_byte_order_mark_change_nothing(yaml_file):
     assert load_config(["--config_path", str(options.DEFAULT_CONFIG)]) == load_config([])
 
 
-def test_a_run_can_be_repeated_from_the_file_it_wrote(tmp_path):
+@pytest.mark.parametrize("model", ["ctsdg", "dgts"])
+def test_a_run_can_be_repeated_from_the_file_it_wrote(tmp_path, model):
     odd = "a folder: 'with' # marks, \\ and \u00e9\u4e2d\U0001f600 " + 40 * "and words "
     argv = ["--data_root", odd, "--save_path", "true", "--anno_path", "", "--gen_lr_train", "1e-7", "--resume"]
+    argv += ["--model", model, "--batch_size", "6"]
     config = load_config(argv)
     config.dump(tmp_path / "config.yaml")
     assert load_config(["--config_path", str(tmp_path / "config.yaml")]) == config
@@ -183,6 +233,8 @@ def test_help_shows_every_option_under_its_heading(capsys):
     for option in read_schema().values():
         assert f"  --{option.name} {option.written}" in text
         assert f"\n{option.group}:\n" in text
+    assert "(dgts: 32, upsampler: 4)" in text
+    assert "(only dgts)" in text
 
 
 @pytest.mark.parametrize(

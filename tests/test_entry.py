@@ -72,7 +72,7 @@ def test_require_names_everything_that_is_missing_and_explains_it(monkeypatch):
         require(config, "data_root", "eval_masks_root", "pretrained_vgg")
     assert str(error.value) == (
         "train.py needs --eval_masks_root (folder of mask pictures for evaluation), "
-        "--pretrained_vgg (VGG16 checkpoint for the perceptual and style losses)"
+        "--pretrained_vgg (VGG16 checkpoint (for dgts and upsampler VGG19) for the losses on its features)"
     )
 
 
