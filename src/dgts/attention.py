@@ -1,0 +1,54 @@
+"""Coarse filled attention (DGTS, Sec. 3.2): a first guess of every token with a hole, the most known ones first."""
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+MASKED = -1e9  # as a score: a softmax makes it zero
+
+
+def coarse_levels(count: Tensor) -> Tensor:
+    """How many different counts are larger than a token's own: 0 for those that attention starts from.
+
+    count: (B, N) known pixels of each patch -> int32 (B, N)
+
+    Level 0 holds the fully known patches; where a mask leaves none, the most known ones.
+    """
+    tokens = count.shape[1]
+    own, other = count.expand_dims(2), count.expand_dims(1)
+    earlier = ops.tril(ops.ones((tokens, tokens), ms.float32), -1)
+    repeated = ((own == other).astype(ms.float32) * earlier).sum(axis=2)  # earlier tokens of the same count
+    first = (repeated == 0).astype(ms.float32)
+    return ((other > own).astype(ms.float32) * first.expand_dims(1)).sum(axis=2).astype(ms.int32)
+
+
+class CoarseFilledAttention(nn.Cell):
+    """Level by level, tokens become averages of the tokens of earlier levels, weighted by attention.
+
+    tokens: (B, N, D); levels: int32 (B, N) -> (B, N, D)
+
+    Rows of attention sum to 1 and keys are affine in tokens, so the key of an average is the average of the keys.
+    Hence every token and key is a mixture of the original ones of level 0, and the levels only have to work out the
+    mixture, N x N numbers, instead of tokens.
+    """
+
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.query, self.key = nn.Dense(dim, dim), nn.Dense(dim, dim)
+        self.norm = nn.LayerNorm((dim,), epsilon=1e-5)
+        self.dropout = nn.Dropout(p=dropout)
+        self.scale = dim**-0.5
+
+    def construct(self, tokens: Tensor, levels: Tensor) -> Tensor:
+        scores = self.scale * ops.bmm(self.query(tokens), self.key(tokens).swapaxes(1, 2))
+        size, last = tokens.shape[1], levels.max()
+        own, other = levels.expand_dims(2), levels.expand_dims(1)
+        mixture = (ops.eye(size, size, ms.float32) * (own == 0).astype(ms.float32)).astype(ms.float32)
+        level = ms.Tensor(1, ms.int32)
+        while level <= last:
+            seen = ops.bmm(scores, mixture.swapaxes(1, 2))
+            attention = ops.softmax(ops.where(other < level, seen, MASKED))
+            mixture = mixture + (own == level).astype(ms.float32) * ops.bmm(attention, mixture)
+            level = level + 1
+        tokens = ops.bmm(mixture, tokens)
+        # The published residual connection adds the tokens to themselves.
+        return self.norm(tokens + self.dropout(tokens))

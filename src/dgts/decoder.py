@@ -1,0 +1,188 @@
+"""The structure-texture decoder (DGTS, Sec. 3.3): it fills patch by patch.
+
+The published code keeps lists of known and filled tokens that grow, which allows one mask per batch. Here a token has
+its place from the start, shapes are fixed, and every picture of a batch has a mask and an order of its own.
+"""
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+from src.dgts.attention import MASKED
+from src.dgts.embedding import PATCH, PatchEmbedding
+from src.dgts.fill_order import to_order
+from src.dgts.transformer import FeedForward, dense, product
+from src.dgts.width import scaled
+
+LAYERS = 4
+
+
+class DecoderLayer(nn.Cell):
+    """Attention of tokens to the reference texture, and feed-forward, each added and then normalised.
+
+    memory: (B, R, D'), the reference tokens. Keys and values are affine in them and rows of attention sum to 1, so
+    neither is computed: a token is compared with the reference tokens themselves through query and key weights as one
+    (`reader`), and what it reads, (B, N, D'), goes through the value weights.
+    """
+
+    def __init__(self, dim: int, memory_dim: int, hidden_dim: int, matching_lambda: float, dropout: float) -> None:
+        super().__init__()
+        self.known_features, self.unknown_features = dense(dim, dim), dense(dim, dim)
+        self.query, self.key, self.value = dense(dim, dim), dense(memory_dim, dim), dense(memory_dim, dim)
+        self.norm = nn.LayerNorm((dim,), epsilon=1e-5)
+        self.feed_forward = FeedForward(dim, hidden_dim, dropout)
+        self.dropout = nn.Dropout(p=dropout)
+        self.scale, self.matching_lambda = dim**-0.5, matching_lambda
+
+    def reader(self) -> tuple:
+        """Weight (D', D) and bias (D') from a token to what its scores are the products of with reference tokens.
+
+        The bias of the keys adds the same to all scores of a token, which a softmax ignores.
+        """
+        weight = self.scale * ops.matmul(self.key.weight.T, self.query.weight)
+        return weight, self.scale * ops.matmul(self.query.bias, self.key.weight)
+
+    def known(self, x: Tensor, memory: Tensor, reader: tuple) -> tuple:
+        """Known tokens: (B, N, D) -> the layer's output, their features (B, N, D) and their readings (B, N, D')."""
+        readings = ops.dense(x, *reader)
+        attention = ops.softmax(product(readings, memory))
+        return self._attend(x, attention, memory), self.known_features(x), readings
+
+    def construct(self, x: Tensor, place: Tensor, features: Tensor, readings: Tensor, memory: Tensor, reader: tuple):
+        """One token that is known by now, and n that are to be filled.
+
+        x: (B, 1 + n, D), the known token first; place: (B, N, 1), 1 at the number of its patch, all 0 for none;
+        features: (B, N, D) and readings: (B, N, D') of the tokens known so far, 0 elsewhere
+        -> the layer's output, the attention of the tokens to be filled (B, n, R), features and readings with the token
+        """
+        own = ops.dense(x, *reader)
+        features = features + ops.bmm(place, self.known_features(x[:, :1]))
+        readings = readings + ops.bmm(place, own[:, :1])
+        # Structure: scores of known tokens, mixed by how well their features match.
+        match = self.scale * product(self.unknown_features(x[:, 1:]), features)
+        matched = ops.bmm(match, readings)
+        attention = ops.softmax(product(ops.cat((own, matched), axis=1), memory))
+        count = x.shape[1]
+        of_known, plain, matched = attention[:, :1], attention[:, 1:count], attention[:, count:]
+        attention = self.matching_lambda * matched + (1.0 - self.matching_lambda) * plain
+        x = self._attend(x, ops.cat((of_known, attention), axis=1), memory)
+        return x, attention, features, readings
+
+    def _attend(self, x: Tensor, attention: Tensor, memory: Tensor) -> Tensor:
+        x = self.norm(x + self.dropout(self.value(ops.bmm(attention, memory))))
+        return self.feed_forward(x)
+
+
+class PixelHead(nn.Cell):
+    """From a token to its pixels: a dense layer and a 1x1 convolution, with nothing between, hence one matrix.
+
+    -> weight (3 8 8, D) and bias (3 8 8)
+    """
+
+    def __init__(self, dim: int, channels: int) -> None:
+        super().__init__()
+        self.dense = dense(dim, channels * PATCH**2)
+        self.conv = nn.Conv2d(channels, 3, 1, has_bias=True, weight_init="xavier_uniform", bias_init="zeros")
+
+    def construct(self) -> tuple:
+        channels = self.conv.weight.shape[1]
+        conv = self.conv.weight.reshape(3, channels)
+        weight = ops.matmul(conv, self.dense.weight.reshape(channels, -1)).reshape(3 * PATCH**2, -1)
+        bias = ops.matmul(conv, self.dense.bias.reshape(channels, -1)) + self.conv.bias.expand_dims(1)
+        return weight, bias.reshape(-1)
+
+
+class StructureTextureDecoder(nn.Cell):
+    """Tokens, reference tokens and the known pixels -> all pixels.
+
+    tokens: (B, N, D), coarse filled; seeds: (B, N), 1 for the tokens known from the start; memory: (B, R, D');
+    known: (B, N, 3 8 8), pixels, 0 in holes; hole: (B, N, 3 8 8), 1 in holes; places: (B, N), see FillOrder, or None
+    to fill next the patch whose attention in the last layer has the highest peak
+    -> pixels (B, N, 3 8 8); the patches filled in turn, int32 (B, N), -1 after the last
+
+    `sequential_steps` patches at most are filled in turn, the rest at once.
+    """
+
+    def __init__(
+        self, dim: int, memory_dim: int, width: float, patches: int, matching_lambda: float, steps: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.embedding = PatchEmbedding(dim)
+        hidden_dim = scaled(1536, width)
+        layers = [DecoderLayer(dim, memory_dim, hidden_dim, matching_lambda, dropout) for _ in range(LAYERS)]
+        self.layers = nn.CellList(layers)
+        self.pixel_head = PixelHead(dim, scaled(24, width))
+        self.sequential_steps = steps
+        self.numbers = Tensor([range(patches)], ms.int32)
+        # By confidence, each step decodes all patches left: (rows that hold them, until no more than this are left).
+        quarter = patches // 4
+        self.stages = tuple((k * quarter, (k - 1) * quarter) for k in (4, 3, 2, 1))
+
+    def construct(
+        self, tokens: Tensor, seeds: Tensor, memory: Tensor, known: Tensor, hole: Tensor, places: Tensor | None
+    ) -> tuple:
+        readers, features, readings = (), (), ()
+        x, seeds = tokens, seeds.expand_dims(2)
+        for layer in self.layers:
+            reader = layer.reader()
+            x, own_features, own_readings = layer.known(x, memory, reader)
+            readers += (reader,)
+            features += (seeds * own_features,)
+            readings += (seeds * own_readings,)
+
+        left = (hole.max(axis=2) > 0).astype(ms.float32)  # (B, N), 1 for patches that still are to be filled
+        steps = left.sum(axis=1, keepdims=True).clip(0, self.sequential_steps)
+        by_confidence = places is None
+        stages = self.stages if by_confidence else ((1, 0),)
+        places = ops.ones_like(left) * left.shape[1] if by_confidence else places
+
+        # The patch filled last, (B, N, 1), and its token, which enters the layers with the next ones to be filled.
+        pick, filled = ops.zeros_like(left).expand_dims(2), tokens[:, :1]
+        pixels, pixel_head = known, self.pixel_head()
+        step, last = Tensor(0, ms.int32), steps.max().astype(ms.int32)
+        for capacity, until in stages:
+            slots = self._slots(left, capacity)
+            while step < last and left.sum(axis=1).max() > until:
+                if not by_confidence:
+                    slots = ((places == step).astype(ms.float32) * left).expand_dims(1)
+                x = ops.cat((filled, ops.bmm(slots, tokens)), axis=1)
+                x, attention, features, readings = self._decode(x, pick, features, readings, memory, readers)
+                chosen = (
+                    self._most_confident(attention, slots, left) if by_confidence else ops.ones_like(filled[..., :1])
+                )
+                pick = ops.bmm(chosen, slots)  # (B, 1, N), all 0 in a picture that has no hole left
+                places = ops.where(pick.squeeze(1) > 0, step.astype(ms.float32), places)
+                filling = ops.bmm(pick, hole) * ops.dense(ops.bmm(chosen, x), *pixel_head)
+                filled = self.embedding(ops.bmm(pick, known) + filling)
+                left = left - pick.squeeze(1)
+                pick = pick.swapaxes(1, 2)
+                pixels = pixels + ops.bmm(pick, filling)
+                step = step + 1
+        if self.sequential_steps < left.shape[1]:
+            x, _, _, _ = self._decode(ops.cat((filled, tokens), axis=1), pick, features, readings, memory, readers)
+            pixels = pixels + left.expand_dims(2) * hole * ops.dense(x, *pixel_head)
+        return pixels, to_order(places, steps, self.numbers)
+
+    def _decode(
+        self, x: Tensor, pick: Tensor, features: tuple, readings: tuple, memory: Tensor, readers: tuple
+    ) -> tuple:
+        """One known token and n to be filled, (B, 1 + n, D), through all layers -> these n, and the last attention."""
+        new_features, new_readings, attention = (), (), None
+        for i in range(LAYERS):
+            x, attention, own_features, own_readings = self.layers[i](
+                x, pick, features[i], readings[i], memory, readers[i]
+            )
+            new_features += (own_features,)
+            new_readings += (own_readings,)
+        return x[:, 1:], attention, new_features, new_readings
+
+    def _slots(self, left: Tensor, capacity: int) -> Tensor:
+        """Rows that the first patches left are gathered into: (B, N) -> (B, capacity, N), one 1 in a row or none."""
+        rows = self.numbers[:, :capacity].expand_dims(2) + 1
+        return (ops.cumsum(left, 1).expand_dims(1) == rows).astype(ms.float32) * left.expand_dims(1)
+
+    def _most_confident(self, attention: Tensor, slots: Tensor, left: Tensor) -> Tensor:
+        """The row of the highest attention among patches left: (B, capacity, R) -> (B, 1, capacity), a 1 there."""
+        taken = 1.0 - ops.bmm(slots, left.expand_dims(2)).squeeze(2)
+        row = (attention.max(axis=2) + MASKED * taken).argmax(axis=1).expand_dims(1)
+        open_ = (left.sum(axis=1, keepdims=True) > 0).astype(ms.float32)
+        return ((row == self.numbers[:, : slots.shape[1]]).astype(ms.float32) * open_).expand_dims(1)

@@ -1,0 +1,79 @@
+"""The texture transformer encoder (DGTS, Sec. 3.1): what is known of the picture as reference tokens."""
+
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore.common.initializer import XavierUniform, initializer
+
+from src.dgts.embedding import feature_positions
+from src.dgts.resnet import ResNet50
+from src.dgts.transformer import FeedForward, dense
+from src.dgts.width import scaled
+from src.layers.conv import Conv2d
+
+LAYERS = 4
+HEADS = 8
+
+
+class SelfAttention(nn.Cell):
+    """Attention of several heads; positions count for queries and keys alone.
+
+    x: (B, N, D); positions: (1, N, D) -> (B, N, D)
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.dim, self.heads = dim, heads
+        self.in_weight = Parameter(initializer(XavierUniform(), (3 * dim, dim)))
+        self.in_bias = Parameter(initializer("zeros", (3 * dim,)))
+        self.out = dense(dim, dim)
+        self.dropout = nn.Dropout(p=dropout)
+
+    def construct(self, x: Tensor, positions: Tensor) -> Tensor:
+        batch, count, dim = x.shape
+        inner = dim // self.heads
+        both = 2 * dim
+        query_key = ops.matmul(x + positions, self.in_weight[:both].T) + self.in_bias[:both]
+        value = ops.matmul(x, self.in_weight[both:].T) + self.in_bias[both:]
+        query_key = query_key.reshape(batch, count, 2, self.heads, inner).transpose(2, 0, 3, 1, 4)
+        query, key = query_key[0], query_key[1]  # (B, heads, N, D / heads)
+        value = value.reshape(batch, count, self.heads, inner).transpose(0, 2, 1, 3)
+        attention = self.dropout(ops.softmax(ops.matmul(inner**-0.5 * query, key.swapaxes(2, 3))))
+        mixed = ops.matmul(attention, value).transpose(0, 2, 1, 3).reshape(batch, count, dim)
+        return self.out(mixed)
+
+
+class EncoderLayer(nn.Cell):
+    """Self-attention and feed-forward, each added and then normalised: (B, N, D) -> (B, N, D)."""
+
+    def __init__(self, dim: int, heads: int, hidden_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = SelfAttention(dim, heads, dropout)
+        self.norm = nn.LayerNorm((dim,), epsilon=1e-5)
+        self.feed_forward = FeedForward(dim, hidden_dim, dropout)
+        self.dropout = nn.Dropout(p=dropout)
+
+    def construct(self, x: Tensor, positions: Tensor) -> Tensor:
+        x = self.norm(x + self.dropout(self.attention(x, positions)))
+        return self.feed_forward(x)
+
+
+class TextureEncoder(nn.Cell):
+    """Reference tokens of the known texture: backbone and self-attention.
+
+    image: (B, 3, S, S), zero in the holes -> (B, (S/16)², D')
+    """
+
+    def __init__(self, image_size: int, width: float, dropout: float) -> None:
+        super().__init__()
+        self.dim = scaled(256, width)
+        self.backbone = ResNet50(width)
+        self.projection = Conv2d(self.backbone.out_channels, self.dim, 1)
+        self.positions = Tensor(feature_positions(image_size // 16, self.dim)[None])
+        layers = [EncoderLayer(self.dim, HEADS, scaled(1024, width), dropout) for _ in range(LAYERS)]
+        self.layers = nn.CellList(layers)
+
+    def construct(self, image: Tensor) -> Tensor:
+        features = self.projection(self.backbone(image))
+        x = features.reshape(features.shape[0], self.dim, -1).swapaxes(1, 2)
+        for layer in self.layers:
+            x = layer(x, self.positions)
+        return x
