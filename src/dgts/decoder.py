@@ -137,7 +137,7 @@ class StructureTextureDecoder(nn.Cell):
 
         # The patch filled last, (B, N, 1), and its token, which enters the layers with the next ones to be filled.
         pick, filled = ops.zeros_like(left).expand_dims(2), tokens[:, :1]
-        pixels, pixel_head = known, self.pixel_head()
+        pixels, pixel_head, one = known, self.pixel_head(), ops.ones_like(filled[:, :, :1])
         step, last = Tensor(0, ms.int32), steps.max().astype(ms.int32)
         for capacity, until in stages:
             slots = self._slots(left, capacity)

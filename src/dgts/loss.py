@@ -1,0 +1,56 @@
+"""What DGTS's generator minimises (Sec. 3.4), on the working image."""
+
+from dataclasses import dataclass
+
+from mindspore import Tensor, nn
+
+from src.dgts.low_resolution import working_image
+from src.losses.perceptual import l1, perceptual_loss, style_loss
+
+GENERATOR_TERMS = ("hole", "perceptual", "style")
+PERCEPTUAL_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+STYLE_TAPS = ("relu2_2", "relu3_4", "relu4_4", "relu5_2")
+VGG_TAPS = PERCEPTUAL_TAPS + STYLE_TAPS  # what the VGG19 of the loss has to return
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Factors of the terms of the generator's loss."""
+
+    hole: float = 10.0
+    perceptual: float = 0.1
+    style: float = 250.0
+
+
+class GeneratorLoss(nn.Cell):
+    """One forward of the generator and what it is judged by.
+
+    image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; order: see Generator
+    -> weighted total, the unweighted terms in the order of GENERATOR_TERMS, the completed picture (B, 3, S/4, S/4)
+
+    hole: mean L1 over the hole's pixels, of the whole batch; perceptual: VGG19's features of the completed picture;
+    style: their Gram matrices, of the hole alone. `vgg` (VGG19Features(VGG_TAPS)) may be None where the weights of
+    both are 0; the two terms are then 0.
+    """
+
+    def __init__(self, generator: nn.Cell, vgg: nn.Cell | None, weights: LossWeights) -> None:
+        super().__init__()
+        if vgg is None and (weights.perceptual or weights.style):
+            raise ValueError("the perceptual and the style loss need VGG19")
+        self.generator, self.vgg, self.weights = generator, vgg, weights
+
+    def construct(self, image: Tensor, mask: Tensor, order: Tensor | None = None) -> tuple:
+        completed, _ = self.generator(image, mask, order)
+        truth, hole = working_image(image), 1.0 - working_image(mask)
+        # A batch without a hole has nothing to be judged by, and 0 to be divided.
+        hole_loss = l1(completed * hole, truth * hole) / hole.mean().clip(1e-6, None)
+
+        perceptual, style = 0.0, 0.0
+        if self.vgg is not None:
+            levels = len(PERCEPTUAL_TAPS)
+            perceptual = perceptual_loss(self.vgg(completed)[:levels], self.vgg(truth)[:levels])
+            style = style_loss(self.vgg(completed * hole)[levels:], self.vgg(truth * hole)[levels:])
+
+        terms = (hole_loss, perceptual, style)
+        w = self.weights
+        return w.hole * hole_loss + w.perceptual * perceptual + w.style * style, terms, completed
