@@ -146,9 +146,7 @@ class StructureTextureDecoder(nn.Cell):
                     slots = ((places == step).astype(ms.float32) * left).expand_dims(1)
                 x = ops.cat((filled, ops.bmm(slots, tokens)), axis=1)
                 x, attention, features, readings = self._decode(x, pick, features, readings, memory, readers)
-                chosen = (
-                    self._most_confident(attention, slots, left) if by_confidence else ops.ones_like(filled[..., :1])
-                )
+                chosen = self._most_confident(attention, slots, left) if by_confidence else one
                 pick = ops.bmm(chosen, slots)  # (B, 1, N), all 0 in a picture that has no hole left
                 places = ops.where(pick.squeeze(1) > 0, step.astype(ms.float32), places)
                 filling = ops.bmm(pick, hole) * ops.dense(ops.bmm(chosen, x), *pixel_head)
