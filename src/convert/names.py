@@ -20,7 +20,12 @@ NORM = (
     ("moving_variance", "running_var", "moving_variance"),
     (None, "num_batches_tracked", None),  # no array here: NetworkInfo.batches_tracked
 )
-SPECTRAL = (("weight", "weight_orig", "weight_orig"), ("u", "weight_u", "weight_u"), ("v", "weight_v", "weight_v"))
+SPECTRAL = (
+    ("bias", "bias", "bias"),
+    ("weight", "weight_orig", "weight_orig"),
+    ("u", "weight_u", "weight_u"),
+    ("v", "weight_v", "weight_v"),
+)
 
 LISTED = 5  # how many names of each kind an error message shows
 

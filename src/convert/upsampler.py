@@ -1,0 +1,128 @@
+"""The upsampler of DGTS and its discriminator, from and to the official PyTorch code."""
+
+from pathlib import Path
+
+import numpy as np
+
+from src.checkpoint import NetworkInfo, network_file, read_network, save_network
+from src.convert.files import as_arrays, read_torch, write_torch
+from src.convert.names import PYTORCH, pair_names, parameter_shapes, take
+from src.dgts.discriminator import SCALES, Discriminator
+from src.dgts.upsampler import DILATIONS, Upsampler
+from src.dgts.width import scaled
+from src.errors import InputError
+
+
+def _gated(ours: str, theirs: str) -> list:
+    return [(f"{ours}.feature", f"{theirs}.conv2d"), (f"{ours}.gate", f"{theirs}.mask_conv2d")]
+
+
+def _gated_norm(ours: str, theirs: str) -> list:
+    return [(f"{o}.{i}", f"{t}.{i}") for o, t in _gated(ours, theirs) for i in range(2)]
+
+
+def _attention(ours: str, theirs: str) -> list:
+    names = (("gamma", "gamma"), ("query", "theta"), ("key", "phi"), ("value", "g"), ("out", "o"))
+    return [(f"{ours}.{o}", f"{theirs}.{t}") for o, t in names]
+
+
+def _spade(ours: str, theirs: str) -> list:
+    names = (("shared", "mlp_shared.0"), ("gamma", "mlp_gamma"), ("beta", "mlp_beta"))
+    return [(f"{ours}.{o}", f"{theirs}.{t}") for o, t in names]
+
+
+def _block(ours: str, theirs: str, learned_shortcut: bool) -> list:
+    parts = (("0", "0"), ("1", "1"), *((("_shortcut", "s"),) if learned_shortcut else ()))
+    convs = [row for o, t in parts for row in _gated(f"{ours}.conv{o}", f"{theirs}.conv_{t}")]
+    return convs + [row for o, t in parts for row in _spade(f"{ours}.spade{o}", f"{theirs}.norm_{t}")]
+
+
+# Ours, official PyTorch code.
+UPSAMPLER = (
+    *_gated_norm("low0", "fc"),
+    *_gated_norm("low1", "fc2"),
+    *(row for i in range(3) for row in _gated_norm(f"encoder.{i}", f"encoder.{i + 1}")),
+    *_gated_norm("fuse", "fuse_conv"),
+    *(
+        row
+        for i in range(len(DILATIONS))
+        for ours, theirs in (("first", 1), ("second", 3))
+        for row in _gated_norm(f"residual.{i}.{ours}", f"res_blocks.{i}.conv_block.{theirs}")
+    ),
+    *_attention("attention", "attn"),
+    *_block("block0", "sp0", learned_shortcut=False),
+    *_block("block1", "sp1", learned_shortcut=True),
+    ("out", "conv_img"),
+)
+
+
+def _scale(i: int) -> list:
+    ours, theirs = f"scales.{i}", f"discriminator_{i}"
+    return [
+        *_attention(f"{ours}.attention", f"{theirs}.attn"),
+        (f"{ours}.first", f"{theirs}.model0.0"),
+        *((f"{ours}.convs.{stage}", f"{theirs}.model{stage + 1}.0.0") for stage in range(3)),
+        (f"{ours}.out", f"{theirs}.model4.0"),
+    ]
+
+
+DISCRIMINATOR = tuple(row for i in range(SCALES) for row in _scale(i))
+
+# Official arrays that are as long as a network's channel counts.
+COUNTED = {
+    "upsampler": {64 << i: f"encoder.{i + 1}.conv2d.1.weight" for i in range(3)},
+    "discriminator": {128 << i: f"discriminator_0.model{i + 1}.0.0.weight_u" for i in range(3)},
+}
+
+NETWORKS = {"upsampler": (Upsampler, UPSAMPLER), "discriminator": (Discriminator, DISCRIMINATOR)}
+
+
+def layout(name: str, width: float) -> tuple[dict[str, tuple], list]:
+    """Parameters of one network with their shapes, and the pairs of our names and the official ones."""
+    make, table = NETWORKS[name]
+    shapes = parameter_shapes(make(width))
+    return shapes, pair_names(table, PYTORCH, shapes)
+
+
+def from_official(path: Path, output: Path) -> str:
+    """The upsampler's official state dict -> one file."""
+    return _from_official("upsampler", path, output)
+
+
+def discriminator_from_official(path: Path, output: Path) -> str:
+    """The official state dict of the upsampler's discriminator -> one file."""
+    return _from_official("discriminator", path, output)
+
+
+def to_official(path: Path, output: Path) -> str:
+    """An upsampler, or its discriminator, given the file or for the upsampler its folder -> its official state dict."""
+    file = network_file(path, "upsampler")
+    arrays, info = read_network(file)
+    if info.model != "upsampler" or info.network not in NETWORKS:
+        raise InputError(f"{file} holds {info.model} {info.network}, no upsampler; give another checkpoint")
+    shapes, pairs = layout(info.network, info.width)
+    take(arrays, [(name, name) for name in shapes], shapes, str(file))
+    tracked = np.array(info.batches_tracked, np.int64)
+    write_torch({theirs: tracked if ours is None else arrays[ours] for ours, theirs in pairs}, output)
+    return f"{info.network}, width {info.width}, iteration {info.iteration}"
+
+
+def _from_official(name: str, path: Path, output: Path) -> str:
+    state = as_arrays(read_torch(path), str(path))
+    width = infer_width(name, state)
+    shapes, pairs = layout(name, width)
+    arrays = take(state, pairs, shapes, str(path))
+    tracked = max((int(state[theirs]) for ours, theirs in pairs if ours is None), default=0)
+    save_network(output, arrays, NetworkInfo("upsampler", name, width, batches_tracked=tracked))
+    return f"{name}, width {width}"
+
+
+def infer_width(name: str, state: dict[str, np.ndarray]) -> float:
+    """The roundest width that explains a network's channel counts; 1 where none does, and its shapes will not fit."""
+    counts = {channels: len(np.atleast_1d(state[key])) for channels, key in COUNTED[name].items() if key in state}
+    widest = max(counts, default=1)
+    for digits in range(1, 7):
+        width = round(counts.get(widest, 1) / widest, digits)
+        if width > 0 and all(scaled(channels, width) == count for channels, count in counts.items()):
+            return width
+    return 1.0
