@@ -3,6 +3,8 @@
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
+from src.dgts.transformer import dense
+
 MASKED = -1e9  # as a score: a softmax makes it zero
 
 
@@ -33,7 +35,7 @@ class CoarseFilledAttention(nn.Cell):
 
     def __init__(self, dim: int, dropout: float) -> None:
         super().__init__()
-        self.query, self.key = nn.Dense(dim, dim), nn.Dense(dim, dim)
+        self.query, self.key = dense(dim, dim), dense(dim, dim)
         self.norm = nn.LayerNorm((dim,), epsilon=1e-5)
         self.dropout = nn.Dropout(p=dropout)
         self.scale = dim**-0.5
@@ -42,8 +44,8 @@ class CoarseFilledAttention(nn.Cell):
         scores = self.scale * ops.bmm(self.query(tokens), self.key(tokens).swapaxes(1, 2))
         size, last = tokens.shape[1], levels.max()
         own, other = levels.expand_dims(2), levels.expand_dims(1)
-        mixture = (ops.eye(size, size, ms.float32) * (own == 0).astype(ms.float32)).astype(ms.float32)
-        level = ms.Tensor(1, ms.int32)
+        mixture = ops.eye(size, size, ms.float32) * (own == 0).astype(ms.float32)
+        level = Tensor(1, ms.int32)
         while level <= last:
             seen = ops.bmm(scores, mixture.swapaxes(1, 2))
             attention = ops.softmax(ops.where(other < level, seen, MASKED))

@@ -55,8 +55,8 @@ class DecoderLayer(nn.Cell):
         -> the layer's output, the attention of the tokens to be filled (B, n, R), features and readings with the token
         """
         own = ops.dense(x, *reader)
-        features = features + ops.bmm(place, self.known_features(x[:, :1]))
-        readings = readings + ops.bmm(place, own[:, :1])
+        features = put(self.known_features(x[:, :1]), place, features)
+        readings = put(own[:, :1], place, readings)
         # Structure: scores of known tokens, mixed by how well their features match.
         match = self.scale * product(self.unknown_features(x[:, 1:]), features)
         matched = ops.bmm(match, readings)
@@ -70,6 +70,12 @@ class DecoderLayer(nn.Cell):
     def _attend(self, x: Tensor, attention: Tensor, memory: Tensor) -> Tensor:
         x = self.norm(x + self.dropout(self.value(ops.bmm(attention, memory))))
         return self.feed_forward(x)
+
+
+def put(row: Tensor, place: Tensor, rows: Tensor) -> Tensor:
+    """Replace one row of each sample: row (B, 1, D), place (B, N, 1) with one 1 or none, rows (B, N, D)."""
+    # There is something to be replaced only where a mask leaves no patch fully known.
+    return rows + ops.bmm(place, row - ops.bmm(place.swapaxes(1, 2), rows))
 
 
 class PixelHead(nn.Cell):

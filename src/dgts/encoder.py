@@ -67,6 +67,8 @@ class TextureEncoder(nn.Cell):
         self.dim = scaled(256, width)
         self.backbone = ResNet50(width)
         self.projection = Conv2d(self.backbone.out_channels, self.dim, 1)
+        self.projection.weight.set_data(initializer(XavierUniform(), self.projection.weight.shape))
+        self.projection.bias.set_data(initializer("zeros", self.projection.bias.shape))
         self.positions = Tensor(feature_positions(image_size // 16, self.dim)[None])
         layers = [EncoderLayer(self.dim, HEADS, scaled(1024, width), dropout) for _ in range(LAYERS)]
         self.layers = nn.CellList(layers)
