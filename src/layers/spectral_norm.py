@@ -32,9 +32,9 @@ class SpectralNormConv2d(nn.Cell):
         self.weight = Parameter(initializer(HeUniform(negative_slope=5**0.5), shape))
         self.bias = Parameter(initializer("zeros", (out_channels,))) if has_bias else None
         self.convolve = Convolve(in_channels, out_channels, kernel_size, padding, dilation) if stride == 1 else None
-        fan_in = in_channels * kernel_size**2
-        self.u = Parameter(_unit_vector(out_channels), requires_grad=False)
-        self.v = Parameter(_unit_vector(fan_in), requires_grad=False)
+        u, v = singular_vectors(self.weight.asnumpy().reshape(out_channels, -1))
+        self.u = Parameter(Tensor(u), requires_grad=False)
+        self.v = Parameter(Tensor(v), requires_grad=False)
 
     def construct(self, x: Tensor) -> Tensor:
         matrix = self.weight.reshape(self.weight.shape[0], -1)  # (C_out, C_in k k)
@@ -56,6 +56,12 @@ def _normalise(x: Tensor) -> Tensor:
     return x / ops.maximum(ops.sqrt((x * x).sum()), 1e-12)
 
 
-def _unit_vector(size: int) -> Tensor:
-    x = Tensor(np.random.standard_normal(size).astype(np.float32))
-    return _normalise(x)
+def singular_vectors(matrix: np.ndarray, iterations: int = 15) -> tuple[np.ndarray, np.ndarray]:
+    """About the first pair, so that a new network's kernels have norm 1 before any training: (M, N) -> (M,), (N,)."""
+    u = np.random.standard_normal(len(matrix)).astype(np.float32)
+    for _ in range(iterations):
+        v = u @ matrix
+        v /= max(np.linalg.norm(v), 1e-12)
+        u = matrix @ v
+        u /= max(np.linalg.norm(u), 1e-12)
+    return u, v

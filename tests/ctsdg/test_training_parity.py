@@ -11,6 +11,7 @@ import pytest
 from src.checkpoint import read_network
 from src.convert.ctsdg import layout
 from src.convert.names import PYTORCH
+from tests.parity.digests import assert_close, digest
 from tests.parity.official import DATA, NETWORKS, ROOT, run_convert
 
 torch = pytest.importorskip("torch")
@@ -48,24 +49,8 @@ def run(published, vgg16, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected():
-    return dict(np.load(DATA / "training.npz"))
-
-
-def digest(array: np.ndarray) -> np.ndarray:
-    """Norm, mean and up to 16 entries of an array."""
-    flat = array.astype(np.float64).ravel()
-    # In PyTorch's float32, which in arrays of millions picks some neighbours of what NumPy's float64 would.
-    entries = torch.linspace(0, flat.size - 1, min(16, flat.size)).long().numpy()
-    return np.array([np.linalg.norm(flat), flat.mean(), *flat[entries]])
-
-
-def assert_close(found: dict, expected: dict, norm: float, entry: float) -> None:
-    """Norms agree within `norm` (relative), entries within `entry` times the largest of them."""
-    for name, value in expected.items():
-        if name not in NOISE:
-            assert found[name][0] == pytest.approx(value[0], rel=norm), name
-            tolerance = entry * np.abs(value[2:]).max()
-            np.testing.assert_allclose(found[name][2:], value[2:], rtol=0, atol=tolerance, err_msg=name)
+    digests = dict(np.load(DATA / "training.npz"))
+    return {name: value for name, value in digests.items() if name.split(".", 1)[1] not in NOISE}
 
 
 @pytest.mark.parametrize(("iteration", "tolerance"), [(1, 1e-3), (2, 1e-3), (3, 5e-3)])
@@ -87,7 +72,7 @@ def test_first_gradients_are_the_published_ones(run, expected):
             if moment is not None:
                 found[f"{network}/{theirs}"] = digest(10 * moment)
     gradients = {name.removeprefix("grad1."): value for name, value in expected.items() if name.startswith("grad1.")}
-    assert set(found) == set(gradients)
+    assert set(found) == set(gradients) | set(NOISE)
     assert_close(found, gradients, norm=1e-2, entry=2e-2)
 
 
@@ -97,5 +82,5 @@ def test_weights_after_three_iterations_are_the_published_ones(run, expected, tm
     content = torch.load(file, weights_only=True)
     found = {f"{network}/{name}": digest(a.numpy()) for network in NETWORKS for name, a in content[network].items()}
     weights = {name.removeprefix("after3."): value for name, value in expected.items() if name.startswith("after3.")}
-    assert list(found) == list(weights)
+    assert [name for name in found if name not in NOISE] == list(weights)
     assert_close(found, weights, norm=2e-3, entry=5e-3)

@@ -23,6 +23,12 @@ def test_after_some_iterations_the_kernel_has_norm_one(mode, rand):
     assert largest_singular_value(conv) / sigma == pytest.approx(1, abs=1e-3)
 
 
+def test_a_new_kernel_has_about_norm_one(mode, rand):
+    conv = SpectralNormConv2d(3, 6, 3)
+    u, v = vectors(conv)
+    assert u @ conv.weight.asnumpy().reshape(6, -1) @ v == pytest.approx(largest_singular_value(conv), rel=0.05)
+
+
 def test_vectors_move_in_training_alone(mode, rand):
     conv, x = SpectralNormConv2d(3, 6, 3).set_train(), rand(1, 3, 4, 4)
     before = vectors(conv)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.losses.adversarial import binary_cross_entropy
+from src.losses.adversarial import binary_cross_entropy, hinge_discriminator, hinge_generator
 
 
 def test_cross_entropy_is_torchs_even_at_zero_and_one(mode):
@@ -30,3 +30,17 @@ def test_its_gradient_is_torchs_inside_and_finite_at_the_ends(mode):
 def test_a_certain_mistake_costs_one_hundred(mode):
     mistake = binary_cross_entropy(Tensor(np.zeros(3, np.float32)), Tensor(np.ones(3, np.float32)))
     assert float(mistake.asnumpy()) == 100
+
+
+def test_hinge_by_hand(mode):
+    real, fake = Tensor(np.array([2.0, 0.0], np.float32)), Tensor(np.array([-3.0, 1.0], np.float32))
+    # Real: 0 and 1 below the margin; fake: 0 and 2 above its own.
+    assert float(hinge_discriminator((real,), (fake,)).asnumpy()) == 0.5 + 1.0
+    assert float(hinge_generator((fake,)).asnumpy()) == 1.0
+
+
+def test_hinge_is_averaged_over_scales(mode, rand):
+    real, fake = (rand(1, 1, 6, 6), rand(1, 1, 2, 2)), (rand(1, 1, 6, 6), rand(1, 1, 2, 2))
+    each = [float(hinge_discriminator((r,), (f,)).asnumpy()) for r, f in zip(real, fake, strict=True)]
+    assert float(hinge_discriminator(real, fake).asnumpy()) == pytest.approx(np.mean(each), rel=1e-5)
+    assert float(hinge_generator(fake).asnumpy()) == pytest.approx(-np.mean([f.asnumpy().mean() for f in fake]))
