@@ -10,8 +10,8 @@ import pytest
 import convert
 from model_utils.entry import run
 from src.checkpoint import NetworkInfo, load_network, network_file, read_network, save_network
-from src.convert.ctsdg import infer_width, layout
-from src.convert.names import MODELZOO, PYTORCH, pair_names, parameter_shapes
+from src.convert.ctsdg import channel_counts, layout
+from src.convert.names import MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes
 from src.convert.vgg import TORCHVISION_UNUSED, VGG16
 from src.ctsdg import Discriminator, Generator
 from src.ctsdg.generator import ENCODER_STAGES, scaled
@@ -163,7 +163,7 @@ def test_width_follows_from_the_channels(width):
     for i, (channels, _) in enumerate(ENCODER_STAGES):
         generator[f"ec_texture_{i + 1}.conv.weight"] = np.zeros((scaled(channels, width), 1))
     generator["texture_feature_projection.texture_resolver.conv1.weight"] = np.zeros((scaled(16, width), 1))
-    assert infer_width(generator, PYTORCH) == width
+    assert infer_width(channel_counts(generator, PYTORCH), scaled) == width
 
 
 # The MindSpore model zoo.

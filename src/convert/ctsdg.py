@@ -7,7 +7,7 @@ import numpy as np
 
 from src.checkpoint import NetworkInfo, network_file, read_network, save_network
 from src.convert.files import as_arrays, read_mindspore, read_torch, write_torch
-from src.convert.names import MODELZOO, PYTORCH, pair_names, parameter_shapes, take
+from src.convert.names import MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes, take
 from src.ctsdg import Discriminator, Generator
 from src.ctsdg.generator import ENCODER_STAGES, scaled
 from src.errors import InputError
@@ -98,7 +98,7 @@ def from_official(path: Path, output: Path) -> str:
         found = ", ".join(map(str, list(content)[:5])) or "nothing"
         raise InputError(f"{path} is no CTSDG checkpoint: it holds {found}, not n_iter, generator, discriminator")
     states = {name: as_arrays(content[name], f"{path} ({name})") for name in NETWORKS}
-    width = infer_width(states["generator"], PYTORCH)
+    width = infer_width(channel_counts(states["generator"], PYTORCH), scaled)
 
     output.mkdir()
     for name, state in states.items():
@@ -138,7 +138,7 @@ def from_modelzoo(path: Path, output: Path) -> str:
     """generator_N.ckpt, with its discriminator_N.ckpt if there, or the newest of a folder -> a checkpoint folder."""
     files, iteration = modelzoo_files(path)
     states = {name: read_mindspore(file) for name, file in files.items()}
-    width = infer_width(states["generator"], MODELZOO)
+    width = infer_width(channel_counts(states["generator"], MODELZOO), scaled)
 
     output.mkdir()
     for name, state in states.items():
@@ -172,17 +172,11 @@ def official_state(arrays: dict[str, np.ndarray], pairs: list, batches_tracked: 
     return {theirs: arrays.get(KEPT + theirs, tracked if ours is None else arrays.get(ours)) for ours, theirs in pairs}
 
 
-def infer_width(generator: dict[str, np.ndarray], column: int) -> float:
-    """The roundest width that explains a generator's channel counts; 1 where none does, and its shapes will not fit."""
+def channel_counts(generator: dict[str, np.ndarray], column: int) -> dict[int, int]:
+    """Channel counts of the published generator, and those of this one; none if it lacks a module."""
     names = {row[0]: f"{row[column]}.weight" for row in GENERATOR}
     modules = {f"texture_encoder.stages.{i}.conv.conv": channels for i, (channels, _) in enumerate(ENCODER_STAGES)}
     modules["texture_projection.resolver.conv1"] = 16
     if any(names[module] not in generator for module in modules):
-        return 1.0
-    counts = {channels: len(np.atleast_1d(generator[names[module]])) for module, channels in modules.items()}
-    widest = max(counts)
-    for digits in range(1, 7):
-        width = round(counts[widest] / widest, digits)
-        if width > 0 and all(scaled(channels, width) == count for channels, count in counts.items()):
-            return width
-    return 1.0
+        return {}
+    return {channels: len(np.atleast_1d(generator[names[module]])) for module, channels in modules.items()}

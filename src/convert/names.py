@@ -4,6 +4,8 @@ A table has one row for each module: our name, then its name elsewhere, a column
 the official state dict. A row may also name a single array.
 """
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from mindspore import nn
 
@@ -33,6 +35,19 @@ LISTED = 5  # how many names of each kind an error message shows
 def parameter_shapes(network: nn.Cell) -> dict[str, tuple]:
     """Our names and shapes."""
     return {name: tuple(parameter.shape) for name, parameter in network.parameters_and_names()}
+
+
+def infer_width(counts: Mapping[int, int], scaled: Callable[[int, float], int]) -> float:
+    """The roundest width that explains channel counts, by those of the published network.
+
+    scaled: what gives the count of a width. 1 where no width does, and then shapes will not fit.
+    """
+    widest = max(counts, default=1)
+    for digits in range(1, 7):
+        width = round(counts.get(widest, 1) / widest, digits)
+        if width > 0 and all(scaled(channels, width) == count for channels, count in counts.items()):
+            return width
+    return 1.0
 
 
 def pair_names(table: tuple, column: int, shapes: dict[str, tuple]) -> list[tuple[str | None, str]]:

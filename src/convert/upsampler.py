@@ -6,7 +6,7 @@ import numpy as np
 
 from src.checkpoint import NetworkInfo, network_file, read_network, save_network
 from src.convert.files import as_arrays, read_torch, write_torch
-from src.convert.names import PYTORCH, pair_names, parameter_shapes, take
+from src.convert.names import PYTORCH, infer_width, pair_names, parameter_shapes, take
 from src.dgts.discriminator import SCALES, Discriminator
 from src.dgts.upsampler import DILATIONS, Upsampler
 from src.dgts.width import scaled
@@ -109,20 +109,10 @@ def to_official(path: Path, output: Path) -> str:
 
 def _from_official(name: str, path: Path, output: Path) -> str:
     state = as_arrays(read_torch(path), str(path))
-    width = infer_width(name, state)
+    counts = {channels: len(np.atleast_1d(state[key])) for channels, key in COUNTED[name].items() if key in state}
+    width = infer_width(counts, scaled)
     shapes, pairs = layout(name, width)
     arrays = take(state, pairs, shapes, str(path))
     tracked = max((int(state[theirs]) for ours, theirs in pairs if ours is None), default=0)
     save_network(output, arrays, NetworkInfo("upsampler", name, width, batches_tracked=tracked))
     return f"{name}, width {width}"
-
-
-def infer_width(name: str, state: dict[str, np.ndarray]) -> float:
-    """The roundest width that explains a network's channel counts; 1 where none does, and its shapes will not fit."""
-    counts = {channels: len(np.atleast_1d(state[key])) for channels, key in COUNTED[name].items() if key in state}
-    widest = max(counts, default=1)
-    for digits in range(1, 7):
-        width = round(counts.get(widest, 1) / widest, digits)
-        if width > 0 and all(scaled(channels, width) == count for channels, count in counts.items()):
-            return width
-    return 1.0

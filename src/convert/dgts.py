@@ -1,0 +1,96 @@
+"""The generator of DGTS, from and to the official PyTorch code."""
+
+from pathlib import Path
+
+import numpy as np
+
+from src.checkpoint import NetworkInfo, network_file, read_network, save_network
+from src.convert.files import as_arrays, read_torch, write_torch
+from src.convert.names import PYTORCH, infer_width, pair_names, parameter_shapes, take
+from src.convert.resnet import resnet_table
+from src.dgts import decoder, encoder
+from src.dgts.generator import Generator
+from src.dgts.width import scaled
+from src.errors import InputError
+
+PARALLEL = "module."  # in front of every name: the official files were saved from DataParallel
+
+
+def _encoder_layer(i: int) -> list:
+    ours, theirs = f"encoder.layers.{i}", f"encoder.layers.{i}"
+    return [
+        (f"{ours}.attention.in_weight", f"{theirs}.self_attn.in_proj_weight"),
+        (f"{ours}.attention.in_bias", f"{theirs}.self_attn.in_proj_bias"),
+        (f"{ours}.attention.out", f"{theirs}.self_attn.out_proj"),
+        *_feed_forward(ours, theirs),
+    ]
+
+
+def _decoder_layer(i: int) -> list:
+    ours, theirs = f"decoder.layers.{i}", f"decoder.layers.{i}"
+    return [
+        (f"{ours}.known_features", f"{theirs}.en_de_attn.known"),
+        (f"{ours}.unknown_features", f"{theirs}.en_de_attn.unknown"),
+        (f"{ours}.query", f"{theirs}.en_de_attn.query"),
+        (f"{ours}.key", f"{theirs}.en_de_attn.key"),
+        (f"{ours}.value", f"{theirs}.en_de_attn.value"),
+        *_feed_forward(ours, theirs),
+    ]
+
+
+def _feed_forward(ours: str, theirs: str) -> list:
+    return [
+        (f"{ours}.feed_forward.linear1", f"{theirs}.linear1"),
+        (f"{ours}.feed_forward.linear2", f"{theirs}.linear2"),
+        (f"{ours}.norm", f"{theirs}.norm1"),
+        (f"{ours}.feed_forward.norm", f"{theirs}.norm2"),
+    ]
+
+
+# Ours, official PyTorch code.
+GENERATOR = (
+    *(row for i in range(encoder.LAYERS) for row in _encoder_layer(i)),
+    ("decoder.embedding", "embeddings.patch_embeddings"),
+    *(row for i in range(decoder.LAYERS) for row in _decoder_layer(i)),
+    ("decoder.pixel_head.dense", "value1"),
+    ("decoder.pixel_head.conv", "deconv.0"),
+    ("encoder.projection", "input_proj"),
+    ("coarse.query", "aq"),
+    ("coarse.key", "ak"),
+    ("coarse.norm", "anorm"),
+    *resnet_table("encoder.backbone.", "backbone.0.body."),
+)
+
+# Channel counts of the published network, and an official array that is as long.
+COUNTED = {384: "aq.bias", 256: "input_proj.bias", 64: "backbone.0.body.bn1.weight"}
+
+
+def layout(width: float) -> tuple[dict[str, tuple], list]:
+    """Parameters with their shapes, and the pairs of our names and the official ones."""
+    shapes = parameter_shapes(Generator(width))
+    # Layer norms and frozen batch norms count nothing.
+    return shapes, [(ours, theirs) for ours, theirs in pair_names(GENERATOR, PYTORCH, shapes) if ours]
+
+
+def from_official(path: Path, output: Path, matching_lambda: float = 0.1) -> str:
+    """The official state dict -> one file. It does not say which lambda its network has; 0.1 is that of Places2."""
+    state = as_arrays(read_torch(path), str(path))
+    state = {name.removeprefix(PARALLEL): array for name, array in state.items()}
+    counts = {channels: len(np.atleast_1d(state[key])) for channels, key in COUNTED.items() if key in state}
+    width = infer_width(counts, scaled)
+    shapes, pairs = layout(width)
+    arrays = take(state, pairs, shapes, str(path))
+    save_network(output, arrays, NetworkInfo("dgts", "generator", width, matching_lambda=matching_lambda))
+    return f"generator, width {width}, matching_lambda {matching_lambda}"
+
+
+def to_official(path: Path, output: Path) -> str:
+    """A checkpoint folder, or its generator.ckpt -> the official state dict."""
+    file = network_file(path, "generator")
+    arrays, info = read_network(file)
+    if (info.model, info.network) != ("dgts", "generator"):
+        raise InputError(f"{file} holds {info.model} {info.network}, not dgts generator; give another checkpoint")
+    shapes, pairs = layout(info.width)
+    take(arrays, [(name, name) for name in shapes], shapes, str(file))
+    write_torch({PARALLEL + theirs: arrays[ours] for ours, theirs in pairs}, output)
+    return f"generator, width {info.width}; the official code wants lambda {info.matching_lambda} set by hand"
