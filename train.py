@@ -6,23 +6,20 @@ Without --train_masks_root, masks are drawn. Stage 1 runs --train_iter iteration
 
 from model_utils.config import Config, refuse_unused
 from model_utils.entry import require, run
+from src.errors import InputError
 
 
 def main(config: Config) -> None:
     require(config, "data_root", "save_path")
-    refuse_unused(config, config.model)
-    if config.model != "ctsdg":
-        from src.errors import InputError
-
-        raise InputError(f"--model {config.model} cannot be trained; choose ctsdg")
-
     from model_utils.device import prepare
-
-    device = prepare(config)
-
+    from src.training.models import TRAININGS
     from src.training.trainer import train
 
-    train(config, device.rank, device.world)
+    if config.model not in TRAININGS:
+        raise InputError(f"--model {config.model} cannot be trained; choose {', '.join(TRAININGS)}")
+    refuse_unused(config, config.model)
+    device = prepare(config)
+    train(config, TRAININGS[config.model], device.rank, device.world)
 
 
 if __name__ == "__main__":

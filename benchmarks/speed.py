@@ -83,7 +83,7 @@ def training_iteration(config, batch: tuple):
     from src.losses.perceptual import VGG16Features
     from src.training import ctsdg
 
-    ctsdg.load_vgg = lambda path: VGG16Features()  # its weights do not change what it costs
+    ctsdg.load_vgg = lambda *_: VGG16Features()  # its weights do not change what it costs
     model = ctsdg.CTSDGTraining(config)
     model.start_stage(1)
     return lambda: [loss.asnumpy() for loss in model.step(batch)]

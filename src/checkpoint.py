@@ -5,9 +5,9 @@ Beside training/ because inference, export and conversion read and write them to
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import mindspore as ms
@@ -20,19 +20,41 @@ INFO = "inpainting_info"  # the entry of a .ckpt file that holds a NetworkInfo a
 LAST = "last"  # the file in checkpoints/ that names the newest folder
 
 
+# What the files of a model say beside its name: options that using its weights right depends on, and a record of its
+# training. Models that only serve in training, such as vgg16, say nothing more.
+FACTS: Mapping[str, tuple[str, ...]] = {
+    "ctsdg": ("width", "image_size", "align_corners", "edge_mode", "sigma", "iteration", "batches_tracked"),
+    "dgts": ("width", "image_size", "matching_lambda", "fill_order", "sequential_steps", "iteration"),
+    "upsampler": ("width", "image_size", "iteration", "batches_tracked"),
+}
+RECORD = ("iteration", "batches_tracked")
+
+
 @dataclass(frozen=True)
 class NetworkInfo:
     """What a network file says of itself. `edge_mode` and `sigma` tell which edges the network was trained on."""
 
-    model: str  # "ctsdg", "vgg16"
+    model: str  # "ctsdg", "dgts", "upsampler", "vgg16", …
     network: str  # "generator", "discriminator", …
     width: float = 1.0
     image_size: int = 256
     align_corners: bool = False
     edge_mode: str = "published"
     sigma: float = 2.0
+    matching_lambda: float = 0.1
+    fill_order: str = "known_pixels"
+    sequential_steps: int = 64
     iteration: int = 0
     batches_tracked: int = 0  # training batches its batch norms have seen: PyTorch's num_batches_tracked
+
+    def facts(self) -> dict[str, str | float | int | bool]:
+        """What concerns this model, by name."""
+        return {name: getattr(self, name) for name in ("model", "network", *FACTS.get(self.model, ()))}
+
+
+def settings(model: str) -> tuple[str, ...]:
+    """The options that the files of a model decide."""
+    return tuple(name for name in FACTS.get(model, ()) if name not in RECORD)
 
 
 def save_network(path: Path, values: dict[str, np.ndarray | Tensor] | nn.Cell, info: NetworkInfo) -> None:
@@ -43,7 +65,7 @@ def save_network(path: Path, values: dict[str, np.ndarray | Tensor] | nn.Cell, i
     entries = [{"name": name, "data": v if isinstance(v, Tensor) else Tensor(v)} for name, v in values.items()]
     with open(path, "wb"):  # an unwritable place is an OSError here; MindSpore would raise something of its own
         pass
-    ms.save_checkpoint(entries, str(path), append_dict={INFO: json.dumps(asdict(info))}, crc_check=True)
+    ms.save_checkpoint(entries, str(path), append_dict={INFO: json.dumps(info.facts())}, crc_check=True)
     path.chmod(0o644)  # MindSpore leaves it readable for its owner alone
 
 
@@ -96,10 +118,10 @@ def quiet() -> Iterator[None]:
 def load_network(path: Path, network: nn.Cell, expected: NetworkInfo) -> NetworkInfo:
     """Fill the network from its file, all parameters or none.
 
-    Raises InputError if the file holds another model or network, or one of another width.
+    Raises InputError if the file holds another model or network, or one of another width, say.
     """
     arrays, info = read_network(path)
-    for name in ("model", "network", "width", "align_corners"):
+    for name in ("model", "network", "width", "align_corners", "matching_lambda"):
         found, wanted = getattr(info, name), getattr(expected, name)
         if found != wanted:
             raise InputError(f"{path} holds {name} {found}, not {wanted}; give another checkpoint or --{name}")

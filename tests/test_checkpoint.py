@@ -8,7 +8,7 @@ import pytest
 from src.checkpoint import INFO, NetworkInfo, parse_info, read_network, save_network
 from src.errors import InputError
 
-GENERATOR = NetworkInfo("ctsdg", "generator", 0.25, 128, True, "clean", 1.5, 7, 8)
+GENERATOR = NetworkInfo("ctsdg", "generator", 0.25, 128, True, "clean", 1.5, iteration=7, batches_tracked=8)
 
 
 def test_a_network_comes_back_as_it_was_written(tmp_path):

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,27 +15,26 @@ from src.data.masks import check_masks
 from src.errors import InputError
 from src.progress import Progress
 from src.sheet import picture_sheet
-from src.training.ctsdg import CTSDGTraining
 from src.training.curves import draw_curves
+from src.training.model import ModelTraining
 from src.training.run_folder import RunFolder
 
-# A run can go on under other options, but not under these: its weights or the order of its data would not fit.
-FIXED = ("model", "seed", "batch_size", "image_size", "width", "align_corners", "edge_mode", "sigma", "mask_pairing")
+STAGE = "stage"  # the entry of trainer.ckpt that says which stage its optimizers are of
 
 
-def train(config, rank: int = 0, world: int = 1) -> Path:
+def train(config, training: type[ModelTraining], rank: int = 0, world: int = 1) -> Path:
     """Run both stages as the options say; returns the last checkpoint. Raises InputError for what a user can mend."""
     total = config.train_iter + config.finetune_iter
     if total == 0:
         raise InputError("there is nothing to train: --train_iter and --finetune_iter are both 0")
-    samples = training_samples(config)
-    model = CTSDGTraining(config)
+    samples = training_samples(config, training.SEES_STRUCTURE)
+    model = training(config)
     run = RunFolder(
         config.save_path, ("iteration", "stage", *model.LOSSES, "seconds_per_iteration"), config.keep_checkpoint_max
     )
     done, state = 0, None
     if config.resume:
-        check_unchanged(config, run.config)
+        check_unchanged(config, run.config, model.fixed)
         checkpoint, done = run.resume()
         model.load(checkpoint)
         state = checkpoint / "trainer.ckpt"
@@ -55,8 +54,9 @@ def train(config, rank: int = 0, world: int = 1) -> Path:
             if max(first, done) >= last:
                 continue
             model.start_stage(stage)
-            if done > first:  # inside a stage; at its start the optimizers are fresh
-                load_optimizers(state, model.optimizers)
+            if state:
+                load_optimizers(state, stage, model.optimizers)
+                state = None
             dataset = build_training_dataset(
                 samples, done, last - done, config.batch_size, rank, world, config.num_parallel_workers
             )
@@ -67,7 +67,14 @@ def train(config, rank: int = 0, world: int = 1) -> Path:
 
 
 def _run_stage(
-    config, run: RunFolder, model, batches: Iterator, progress: Progress, stage: int, done: int, last: int
+    config,
+    run: RunFolder,
+    model: ModelTraining,
+    batches: Iterator,
+    progress: Progress,
+    stage: int,
+    done: int,
+    last: int,
 ) -> int:
     clock, counted, numbers = time.monotonic(), 0, {}
     for batch in batches:
@@ -91,12 +98,12 @@ def _run_stage(
         if done % config.sample_frequency_step == 0 or done == last:
             picture_sheet(model.SAMPLE_TITLES, model.sample_rows()).save(run.samples / f"{done:07d}.png")
         if saves:
-            save_checkpoint(run, model, done)
+            save_checkpoint(run, model, stage, done)
         progress.update(1, **numbers)
     return done
 
 
-def training_samples(config) -> TrainingSamples:
+def training_samples(config, with_structure: bool) -> TrainingSamples:
     """The pictures and masks of a run, every file's header read once so that a broken one stops it here."""
     images = list_split(config.data_root, config.anno_path, "train")
     check_headers(images, config.center_crop)
@@ -116,28 +123,28 @@ def training_samples(config) -> TrainingSamples:
         hole_min=config.hole_min,
         hole_max=config.hole_max,
         center_crop=config.center_crop,
-        edge_mode=config.edge_mode,
+        edge_mode=config.edge_mode if with_structure else None,
         sigma=config.sigma,
     )
 
 
-def finite_weights(model) -> bool:
+def finite_weights(model: ModelTraining) -> bool:
     """A step can spoil the weights while its losses, taken before it, are finite; such weights are not kept."""
     networks = model.networks.values()
     return all(np.isfinite(p.asnumpy()).all() for network in networks for p in network.get_parameters())
 
 
-def save_checkpoint(run: RunFolder, model, iteration: int) -> Path:
+def save_checkpoint(run: RunFolder, model: ModelTraining, stage: int, iteration: int) -> Path:
     """checkpoints/NNNNNNN with a file for each network and the optimizers in trainer.ckpt."""
 
     def write(folder: Path) -> None:
         infos = model.infos(iteration)
         for name, network in model.networks.items():
             save_network(folder / f"{name}.ckpt", network, infos[name])
-        state = {}
+        state = {STAGE: np.array([stage], np.int32)}
         for name, optimizer in model.optimizers.items():
             state |= {f"{name}.{key}": p for key, p in optimizer_state(optimizer).items()}
-        save_network(folder / "trainer.ckpt", state, NetworkInfo(model.config.model, "trainer", iteration=iteration))
+        save_network(folder / "trainer.ckpt", state, NetworkInfo(model.MODEL, "trainer", iteration=iteration))
 
     return run.save(iteration, write)
 
@@ -148,17 +155,22 @@ def optimizer_state(optimizer) -> dict:
     return {name: p for name, p in optimizer.parameters_and_names() if name not in weights}
 
 
-def load_optimizers(path: Path, optimizers: dict) -> None:
-    """Step counts and moments; the rate stays the options'. Raises InputError if the file is of other optimizers."""
+def load_optimizers(path: Path, stage: int, optimizers: dict) -> None:
+    """Step counts and moments, if they are of this stage; the rates stay the options'.
+
+    Raises InputError if the file is of other optimizers.
+    """
     arrays, _ = read_network(path)
+    if arrays.get(STAGE) != stage:
+        return
     for name, optimizer in optimizers.items():
         prefix = f"{name}."
         own = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
         state = optimizer_state(optimizer)
-        fill({key: state[key] for key in state if key != "learning_rate"}, own, path)
+        fill({key: state[key] for key in state if not key.startswith("learning_rate")}, own, path)
 
 
-def check_unchanged(config, path: Path) -> None:
+def check_unchanged(config, path: Path, fixed: Iterable[str]) -> None:
     """Raises InputError if a run is resumed with options under which it could not go on."""
     if not path.is_file():
         raise InputError(f"--resume: {path.parent} holds no run; start without --resume")
@@ -168,6 +180,6 @@ def check_unchanged(config, path: Path) -> None:
         before = None
     if not isinstance(before, dict):
         raise InputError(f"--resume: {path} is damaged; without it nothing says what the run was")
-    for name in FIXED:
+    for name in fixed:
         if before.get(name) != getattr(config, name):
             raise InputError(f"--resume: the run has {name} {before.get(name)}, not {getattr(config, name)}; keep it")

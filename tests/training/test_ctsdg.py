@@ -43,7 +43,7 @@ def history(request, pictures):
         model = ctsdg.CTSDGTraining(config)
     states = [{name: values(network) for name, network in model.networks.items()}]
     rates, calls = [], []
-    batches = iterate(build_training_dataset(training_samples(config), 0, 2, config.batch_size))
+    batches = iterate(build_training_dataset(training_samples(config, True), 0, 2, config.batch_size))
     for stage, batch in zip((1, 2), batches, strict=True):
         model.start_stage(stage)
         CountingGenerator.calls = 0

@@ -150,7 +150,7 @@ def test_a_folder_that_cannot_be_written(refusal, good):
 
 def test_vgg16(refusal, good):
     line = refusal(perceptual_loss_w=0.1)
-    assert line.startswith("the perceptual and style losses need --pretrained_vgg FILE.ckpt (convert.py makes it")
+    assert line.startswith("the losses on VGG features need --pretrained_vgg FILE.ckpt (convert.py makes it from")
     assert line == refusal(style_loss_w=250)
     assert "none.ckpt does not exist" in refusal(style_loss_w=250, pretrained_vgg=good / "none.ckpt")
     path = good / "vgg.ckpt"

@@ -94,6 +94,15 @@ def test_resuming_is_as_if_never_stopped(train, before, after):
     assert_same(whole, parts, sum(after))
 
 
+def test_resuming_in_another_stage_starts_its_optimizers_afresh(train):
+    """Fewer iterations of stage 1 than are done: what follows is stage 2, for which stage 1's moments are not meant."""
+    train(train_iter=3, save_checkpoint_steps=3)
+    run = train(train_iter=1, finetune_iter=3, resume=True)
+    assert [row["stage"] for row in rows(run)] == ["1", "1", "1", "2"]
+    assert weights(run, 4, "trainer")["generator.global_step"] == 1
+    assert weights(run, 4, "trainer")["stage"] == 2
+
+
 def test_a_killed_run_goes_on_from_its_newest_checkpoint(train, monkeypatch, capsys):
     options = {"train_iter": 3, "finetune_iter": 1, "save_checkpoint_steps": 2}
     whole = train("whole", **options)

@@ -1,0 +1,84 @@
+"""What the trainer asks of a model: its networks, its stages, one iteration of each."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mindspore import Tensor, nn
+
+from src.checkpoint import NetworkInfo, load_network, network_file, settings
+from src.errors import InputError
+from src.sheet import Row
+
+
+class ModelTraining:
+    """The base of every model's training. `networks` are what a checkpoint holds, `optimizers` are set by start_stage.
+
+    Making one checks the options that concern it. Raises InputError.
+    """
+
+    MODEL: str
+    LOSSES: tuple[str, ...]  # columns of metrics.csv: a loss each, the totals last
+    SAMPLE_TITLES: tuple[str, ...]
+    STAGES = 1
+    SEES_STRUCTURE = False  # does a batch hold edges and gray beside pictures and masks?
+
+    networks: dict[str, nn.Cell]
+    optimizers: dict[str, nn.Optimizer]
+
+    def __init__(self, config) -> None:
+        self.config = config
+        if self.STAGES == 1 and config.finetune_iter:
+            raise InputError(f"--finetune_iter {config.finetune_iter}: {self.MODEL} trains in one stage; leave it out")
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """Options under which alone a run can go on: its weights or the order of its data would not fit others."""
+        return ("model", "seed", "batch_size", "mask_pairing", *settings(self.MODEL))
+
+    def load(self, checkpoint: str | Path) -> dict[str, NetworkInfo]:
+        """Start from a checkpoint folder, which must hold every network, or from one network's file.
+
+        Returns what the files say, by network. Raises InputError.
+        """
+        path, found = Path(checkpoint), {}
+        single = path.stem if path.suffix == ".ckpt" and path.is_file() else None
+        for name, network in self.networks.items():
+            if single in (None, name):
+                found[name] = load_network(network_file(path, name), network, self.infos(0)[name])
+        if not found:
+            files = " or ".join(f"{name}.ckpt" for name in self.networks)
+            raise InputError(f"{path}: name a checkpoint folder, or its {files}")
+        return found
+
+    def infos(self, iteration: int) -> dict[str, NetworkInfo]:
+        """What the files of a checkpoint say, by network."""
+        options = {name: getattr(self.config, name) for name in settings(self.MODEL)}
+        return {name: NetworkInfo(self.MODEL, name, iteration=iteration, **options) for name in self.networks}
+
+    def start_stage(self, stage: int) -> None:
+        """Fresh optimizers at the rate of stage 1, 2, …, and the steps that use them."""
+        raise NotImplementedError
+
+    def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """One iteration. Losses as in LOSSES."""
+        raise NotImplementedError
+
+    def sample_rows(self, count: int = 4) -> list[Row]:
+        """The first pictures of the last iteration, a column for each of SAMPLE_TITLES."""
+        raise NotImplementedError
+
+
+def load_vgg(path: str, network: nn.Cell, name: str, weights: Mapping[str, float]) -> nn.Cell | None:
+    """The VGG (`name`: vgg16 or vgg19) that losses look through; None where all their weights are 0.
+
+    weights: by option. Raises InputError where the file is needed but not given, or holds another network.
+    """
+    if not any(weights.values()):
+        return None
+    if not path:
+        raise InputError(
+            f"the losses on VGG features need --pretrained_vgg FILE.ckpt (convert.py makes it from torchvision's "
+            f"{name.upper()}); {' '.join(f'--{option} 0' for option in weights)} trains without them"
+        )
+    load_network(network_file(path, name), network, NetworkInfo(name, name))
+    return network
