@@ -94,7 +94,8 @@ class SPADE(nn.Cell):
 
     def construct(self, normalised: Tensor, guide: Tensor) -> Tensor:
         shared = ops.relu(self.shared(guide))
-        return normalised * (1.0 + self.gamma(shared)) + self.beta(shared)
+        scale = ops.bias_add(self.gamma.convolve(shared, self.gamma.weight), 1.0 + self.gamma.bias)
+        return normalised * scale + self.beta(shared)
 
 
 class SPADEBlock(nn.Cell):

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from mindspore import nn
 
 from src.layers.activation import LeakyReLU
 from src.layers.conv import Conv2d
+from src.layers.resize import upsample_nearest
 from tests.parity.gradients import gradients
 
 torch = pytest.importorskip("torch")
@@ -44,3 +46,17 @@ def test_leaky_relu(mode, rand):
     (expected * to_torch(upstream)).sum().backward()
     np.testing.assert_allclose(found, expected.detach().numpy(), atol=1e-6)
     np.testing.assert_allclose(grad, x.grad.numpy(), atol=1e-6)
+
+
+def test_nearest_doubling(mode, rand):
+    """No backward of its own, but the one MindSpore derives has to undo two stackings."""
+    x, upstream = rand(2, 3, 4, 5), rand(2, 3, 8, 10)
+    (grad,) = gradients(Doubling(), (x,), upstream)
+    x = to_torch(x)
+    (torch.nn.functional.interpolate(x, scale_factor=2) * to_torch(upstream)).sum().backward()
+    np.testing.assert_allclose(grad, x.grad.numpy(), atol=1e-6)
+
+
+class Doubling(nn.Cell):
+    def construct(self, x):
+        return upsample_nearest(x)
