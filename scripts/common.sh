@@ -9,6 +9,7 @@ set -euo pipefail
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 VENV="$ROOT/.venv"
+TRAIN_ARGUMENTS="config_path save_path pretrained_vgg data_root train_masks_root anno_path"
 
 die() {
     echo "error: $*" >&2
@@ -100,14 +101,28 @@ run_command() {
     fi
 }
 
-# launch ENTRY_POINT TARGET ARGUMENTS...: the body of run_standalone_train_*, run_eval_* and run_export_*.
+# read_arguments TARGET NAMES ARGUMENTS...: set `options` to what an entry point gets.
 #
-# Arguments up to the first --option are, in the model zoo's order, the options of `names`.
+# Arguments up to the first --option are, in the model zoo's order, the options of NAMES.
+read_arguments() {
+    local names="$2" name
+    options=(--device_target "$1")
+    shift 2
+    for name in $names; do
+        if [ $# -eq 0 ] || [[ "$1" == --* ]]; then break; fi
+        [ -z "$1" ] || options+=("--$name" "$1")
+        shift
+    done
+    if [ $# -gt 0 ] && [[ "$1" != --* ]]; then die "unexpected '$1'; see $(basename "$0") --help"; fi
+    options+=("$@")
+}
+
+# launch ENTRY_POINT TARGET ARGUMENTS...: the body of run_standalone_train_*, run_eval_* and run_export_*.
 launch() {
-    local entry_point="$1" target="$2" names name
+    local entry_point="$1" target="$2" names options
     shift 2
     case "$entry_point" in
-    train.py) names="device_id config_path save_path pretrained_vgg data_root train_masks_root anno_path" ;;
+    train.py) names="device_id $TRAIN_ARGUMENTS" ;;
     eval.py) names="device_id config_path checkpoint_path data_root eval_masks_root anno_path output_path" ;;
     export.py) names="device_id config_path checkpoint_path output_path" ;;
     esac
@@ -115,24 +130,53 @@ launch() {
         launch_help "$entry_point" "$target" "$names"
         return
     fi
+    read_arguments "$target" "$names" "$@"
+    choose_python requirements.txt
+    run_command "$PYTHON" "$ROOT/$entry_point" "${options[@]}"
+}
 
-    local options=(--device_target "$target")
-    for name in $names; do
-        if [ $# -eq 0 ] || [[ "$1" == --* ]]; then break; fi
-        [ -z "$1" ] || options+=("--$name" "$1")
+# launch_distributed TARGET ARGUMENTS...: the body of run_distribute_train_*.
+launch_distributed() {
+    local target="$1" count options log_dir
+    shift
+    if has_help "$@"; then
+        launch_help train.py "$target" "device_num $TRAIN_ARGUMENTS"
+        distributed_help
+        return
+    fi
+    count="${1:-}"
+    [[ "$count" =~ ^[1-9][0-9]*$ ]] || die "DEVICE_NUM '$count' is no number of devices; see $(basename "$0") --help"
+    [ "$count" -gt 1 ] || die "DEVICE_NUM 1: run_standalone_train_${target,,}.sh trains on one device"
+    shift
+    read_arguments "$target" "$TRAIN_ARGUMENTS" "$@"
+    choose_python requirements.txt
+    # A folder for each start: the log of a run that died must outlive its --resume.
+    log_dir="$(value_of save_path "${options[@]}")"
+    log_dir="${log_dir:-outputs}/logs/$(date +%Y%m%d-%H%M%S)"
+    # msrun's own display of the logs is off (no rank has that number): msrun.py shows rank 0's.
+    run_command "$PYTHON" "$ROOT/scripts/msrun.py" "--worker_num=$count" "--local_worker_num=$count" \
+        "--log_dir=$log_dir" --join=True "--tail_worker_log=$count" "$ROOT/train.py" "${options[@]}"
+}
+
+# value_of NAME OPTIONS...: the value of the last --NAME among them.
+value_of() {
+    local name="$1" value=""
+    shift
+    while [ $# -gt 0 ]; do
+        case "$1" in
+        "--$name") value="${2:-}" ;;
+        "--$name="*) value="${1#*=}" ;;
+        esac
         shift
     done
-    if [ $# -gt 0 ] && [[ "$1" != --* ]]; then die "unexpected '$1'; see $(basename "$0") --help"; fi
-
-    choose_python requirements.txt
-    run_command "$PYTHON" "$ROOT/$entry_point" "${options[@]}" "$@"
+    echo "$value"
 }
 
 launch_help() {
     local usage
     usage="$(for name in $3; do printf ' [%s]' "$name"; done | tr '[:lower:]' '[:upper:]')"
     cat <<END
-usage: bash scripts/$(basename "$0")$usage [--option value ...]
+usage: bash scripts/$(basename "$0")${usage/\[DEVICE_NUM\]/DEVICE_NUM} [--option value ...]
 
 Runs $1 with --device_target $2. The arguments in capitals are the options of that name, in this order:
 '' leaves one at its default, and the last ones may be left out. The options that follow are passed on, and win.
@@ -143,5 +187,16 @@ It stays in the foreground, and its exit code is that of $1. Nothing is ever del
 Which Python: the one of the environment variable PYTHON; else that of the activated environment (or of the machine) if
 MindSpore is installed there, as it usually is on GPU and Ascend hosts; else .venv in the project's folder, which is
 made and filled from requirements.txt when needed. DRY_RUN=1 prints the command and does nothing.
+END
+}
+
+distributed_help() {
+    cat <<END
+
+DEVICE_NUM processes (ranks) of this host train together, started by msrun, each with its own card: 0, 1, … of those
+that CUDA_VISIBLE_DEVICES or ASCEND_RT_VISIBLE_DEVICES leave. --batch_size is for each rank. Rank 0 is shown here and
+writes --save_path; every rank's log is under SAVE_PATH/logs (outputs/logs if only the yaml file says where to save).
+When a rank fails, all end, and its last lines and exit code are shown; --resume then goes on from the newest
+checkpoint. Ctrl-C and SIGTERM go to all ranks.
 END
 }

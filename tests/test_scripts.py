@@ -48,10 +48,10 @@ def test_a_script_is_sound_and_deletes_nothing(script):
     assert not re.search(r"\b(rm|rmdir|unlink|shred)\b|--clear\b|-delete\b", script.read_text())
 
 
-@pytest.mark.skipif(not shutil.which("shellcheck"), reason="needs shellcheck")
 def test_shellcheck_finds_nothing():
-    done = subprocess.run(["shellcheck", "-x", *SCRIPTS], capture_output=True, text=True, check=False)
-    assert done.stdout == ""
+    beside_python = Path(sys.executable).with_name("shellcheck")  # where requirements-dev.txt puts it
+    done = subprocess.run([beside_python, "-x", *SCRIPTS], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("target", ["CPU", "GPU", "Ascend"])
@@ -88,6 +88,52 @@ def test_arguments_may_be_left_out_or_empty():
     assert dry_run("run_export_cpu.sh", PYTHON="true") == f"true {ROOT}/export.py --device_target CPU"
     command = dry_run("run_eval_gpu.sh", "1", "", "x.ckpt", "--protocol=lbam", PYTHON="true")
     assert command == f"true {ROOT}/eval.py --device_target GPU --device_id 1 --checkpoint_path x.ckpt --protocol=lbam"
+
+
+@pytest.mark.parametrize("target", ["CPU", "GPU", "Ascend"])
+def test_a_distributed_run_takes_the_arguments_of_a_standalone_one(target):
+    _, (_, *names) = LAUNCHERS["run_standalone_train"]
+    values = [f"a {option}" for option in names]
+    command = shlex.split(dry_run(f"run_distribute_train_{target.lower()}.sh", "4", *values, "--width", "0.5"))
+    log_dir = command.pop(4)
+    assert re.fullmatch(r"--log_dir=a save_path/logs/\d{8}-\d{6}", log_dir)
+    options = [word for pair in zip((f"--{option}" for option in names), values, strict=True) for word in pair]
+    msrun = [f"{ROOT}/scripts/msrun.py", "--worker_num=4", "--local_worker_num=4", "--join=True", "--tail_worker_log=4"]
+    train = [f"{ROOT}/train.py", "--device_target", target, *options, "--width", "0.5"]
+    assert command == [sys.executable, *msrun, *train]
+
+
+@pytest.mark.parametrize(
+    ("options", "folder"),
+    [
+        (["--save_path=x"], "x"),
+        (["", "first", "--save_path", "last"], "last"),  # as train.py reads them
+        (["--width", "0.5"], "outputs"),
+    ],
+)
+def test_logs_of_ranks_are_in_the_runs_folder(options, folder):
+    assert f" --log_dir={folder}/logs/" in dry_run("run_distribute_train_cpu.sh", "2", *options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ([], "DEVICE_NUM '' is no number of devices; see run_distribute_train_gpu.sh --help"),
+        (["--resume"], "DEVICE_NUM '--resume' is no number of devices; see run_distribute_train_gpu.sh --help"),
+        (["0"], "DEVICE_NUM '0' is no number of devices; see run_distribute_train_gpu.sh --help"),
+        (["1"], "DEVICE_NUM 1: run_standalone_train_gpu.sh trains on one device"),
+        (["2", *"abcdefg"], "unexpected 'g'; see run_distribute_train_gpu.sh --help"),
+    ],
+)
+def test_a_distributed_run_needs_a_number_of_devices(arguments, error):
+    done = bash(ROOT / "scripts" / "run_distribute_train_gpu.sh", *arguments, DRY_RUN="1", PYTHON=sys.executable)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {error}\n")
+
+
+def test_help_of_a_distributed_run():
+    text = dry_run("run_distribute_train_ascend.sh", "--help")
+    assert text.startswith("usage: bash scripts/run_distribute_train_ascend.sh DEVICE_NUM [CONFIG_PATH] [SAVE_PATH] ")
+    assert "--resume" in text
 
 
 def test_one_argument_too_many_is_one_line():

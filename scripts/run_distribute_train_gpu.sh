@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Train on several GPUs of this host; --help says how.
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+launch_distributed GPU "$@"
