@@ -43,14 +43,21 @@ class CoarseFilledAttention(nn.Cell):
     def construct(self, tokens: Tensor, levels: Tensor) -> Tensor:
         scores = self.scale * ops.bmm(self.query(tokens), self.key(tokens).swapaxes(1, 2))
         size, last = tokens.shape[1], levels.max()
-        own, other = levels.expand_dims(2), levels.expand_dims(1)
-        mixture = ops.eye(size, size, ms.float32) * (own == 0).astype(ms.float32)
-        level = Tensor(1, ms.int32)
-        while level <= last:
-            seen = ops.bmm(scores, mixture.swapaxes(1, 2))
-            attention = ops.softmax(ops.where(other < level, seen, MASKED))
-            mixture = mixture + (own == level).astype(ms.float32) * ops.bmm(attention, mixture)
-            level = level + 1
+        mixture = ops.eye(size, size, ms.float32) * (levels == 0).astype(ms.float32).expand_dims(2)
+        if self.training:  # unrolled: MindSpore 2.10 now and then hangs in the gradient of a loop
+            for level in range(1, size):
+                mixture = self._mix(mixture, scores, levels, level)
+        else:
+            level = Tensor(1, ms.int32)
+            while level <= last:
+                mixture = self._mix(mixture, scores, levels, level)
+                level = level + 1
         tokens = ops.bmm(mixture, tokens)
         # The published residual connection adds the tokens to themselves.
         return self.norm(tokens + self.dropout(tokens))
+
+    def _mix(self, mixture: Tensor, scores: Tensor, levels: Tensor, level: int | Tensor) -> Tensor:
+        """The mixture (B, N, N) with the rows of one more level."""
+        seen = ops.bmm(scores, mixture.swapaxes(1, 2))
+        attention = ops.softmax(ops.where(levels.expand_dims(1) < level, seen, MASKED))
+        return mixture + (levels == level).astype(ms.float32).expand_dims(2) * ops.bmm(attention, mixture)

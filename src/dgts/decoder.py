@@ -137,34 +137,54 @@ class StructureTextureDecoder(nn.Cell):
 
         left = (hole.max(axis=2) > 0).astype(ms.float32)  # (B, N), 1 for patches that still are to be filled
         steps = left.sum(axis=1, keepdims=True).clip(0, self.sequential_steps)
-        by_confidence = places is None
-        stages = self.stages if by_confidence else ((1, 0),)
-        places = ops.ones_like(left) * left.shape[1] if by_confidence else places
-
-        # The patch filled last, (B, N, 1), and its token, which enters the layers with the next ones to be filled.
-        pick, filled = ops.zeros_like(left).expand_dims(2), tokens[:, :1]
-        pixels, pixel_head, one = known, self.pixel_head(), ops.ones_like(filled[:, :, :1])
-        step, last = Tensor(0, ms.int32), steps.max().astype(ms.int32)
-        for capacity, until in stages:
-            slots = self._slots(left, capacity)
-            while step < last and left.sum(axis=1).max() > until:
-                if not by_confidence:
-                    slots = ((places == step).astype(ms.float32) * left).expand_dims(1)
-                x = ops.cat((filled, ops.bmm(slots, tokens)), axis=1)
-                x, attention, features, readings = self._decode(x, pick, features, readings, memory, readers)
-                chosen = self._most_confident(attention, slots, left) if by_confidence else one
-                pick = ops.bmm(chosen, slots)  # (B, 1, N), all 0 in a picture that has no hole left
-                places = ops.where(pick.squeeze(1) > 0, step.astype(ms.float32), places)
-                filling = ops.bmm(pick, hole) * ops.dense(ops.bmm(chosen, x), *pixel_head)
-                filled = self.embedding(ops.bmm(pick, known) + filling)
-                left = left - pick.squeeze(1)
-                pick = pick.swapaxes(1, 2)
-                pixels = pixels + ops.bmm(pick, filling)
-                step = step + 1
+        fixed = places is not None  # the order is known
+        places = places if fixed else ops.ones_like(left) * left.shape[1]
+        pick, token = ops.zeros_like(left).expand_dims(1), tokens[:, :1]  # of the patch filled last, none so far
+        given = tokens, memory, known, hole, readers, self.pixel_head()
+        state = known, left, places, pick, token, features, readings
+        if self.training:  # unrolled: MindSpore 2.10 now and then hangs in the gradient of a loop
+            for step in range(min(self.sequential_steps, left.shape[1])):
+                slots = self._next(places, left, step) if fixed else self._slots(state[1], left.shape[1])
+                state = self._fill(step, slots, fixed, given, state)
+        else:
+            step, last = Tensor(0, ms.int32), steps.max().astype(ms.int32)
+            for capacity, until in ((1, 0),) if fixed else self.stages:
+                slots = self._slots(left, capacity)
+                while step < last and left.sum(axis=1).max() > until:
+                    slots = self._next(places, left, step) if fixed else slots
+                    state = self._fill(step, slots, fixed, given, state)
+                    left = state[1]
+                    step = step + 1
+        pixels, left, places, pick, token, features, readings = state
         if self.sequential_steps < left.shape[1]:
-            x, _, _, _ = self._decode(ops.cat((filled, tokens), axis=1), pick, features, readings, memory, readers)
-            pixels = pixels + left.expand_dims(2) * hole * ops.dense(x, *pixel_head)
+            x = ops.cat((token, tokens), axis=1)
+            x, _, _, _ = self._decode(x, pick.swapaxes(1, 2), features, readings, memory, readers)
+            pixels = pixels + left.expand_dims(2) * hole * ops.dense(x, *given[-1])
         return pixels, to_order(places, steps, self.numbers)
+
+    def _fill(self, step: int | Tensor, slots: Tensor, fixed: bool, given: tuple, state: tuple) -> tuple:
+        """Fill one patch of each picture that has some left: the new state.
+
+        slots: (B, n, N), one 1 in each row: the patches to choose from; just the next one in a fixed order
+        """
+        tokens, memory, known, hole, readers, pixel_head = given
+        pixels, left, places, pick, token, features, readings = state
+        # The token filled last enters the layers together with those to choose from.
+        x, place = ops.cat((token, ops.bmm(slots, tokens)), axis=1), pick.swapaxes(1, 2)
+        x, attention, features, readings = self._decode(x, place, features, readings, memory, readers)
+        pick = slots  # (B, 1, N), all 0 in a picture that has no hole left
+        if not fixed:
+            chosen = self._most_confident(attention, slots, left)
+            x, pick = ops.bmm(chosen, x), ops.bmm(chosen, slots)
+            places = ops.where(pick.squeeze(1) > 0, ops.ones_like(places) * step, places)
+        filling = ops.bmm(pick, hole) * ops.dense(x, *pixel_head)
+        token = self.embedding(ops.bmm(pick, known) + filling)
+        pixels = pixels + ops.bmm(pick.swapaxes(1, 2), filling)
+        return pixels, left - pick.squeeze(1), places, pick, token, features, readings
+
+    def _next(self, places: Tensor, left: Tensor, step: int | Tensor) -> Tensor:
+        """The patch whose turn it is: (B, N) -> (B, 1, N), all 0 in a picture that has no hole left."""
+        return ((places == step).astype(ms.float32) * left).expand_dims(1)
 
     def _decode(
         self, x: Tensor, pick: Tensor, features: tuple, readings: tuple, memory: Tensor, readers: tuple
