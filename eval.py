@@ -6,10 +6,9 @@ CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, a generat
 wrote. Picture i goes with mask i mod count, and only what the network put into holes differs from the picture.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 
-from model_utils.config import Config
+from model_utils.config import Config, refuse_unused
 from model_utils.entry import require, run
 from src.errors import InputError
 
@@ -28,9 +27,10 @@ def main(config: Config) -> None:
     from src.data.masks import check_masks
     from src.evaluation import Evaluation, baseline_method, network_method
     from src.files import make_folder, refuse_existing
-    from src.inference import SETTINGS, Inpainter
+    from src.inference import Inpainter
     from src.metrics.baselines import BASELINES
     from src.metrics.image_quality import get_protocol
+    from src.networks import SETTINGS
     from src.report import FILES, write_report
 
     baselines = [name.strip() for name in config.baselines.split(",") if name.strip()]
@@ -42,7 +42,10 @@ def main(config: Config) -> None:
     check_headers(image_paths, config.center_crop)
     mask_paths = list_images(config.eval_masks_root)
     check_masks(mask_paths, config.mask_polarity)
-    inpainter = Inpainter.load(config.checkpoint_path, config.chosen(SETTINGS), config.eval_batch_size)
+    inpainter = Inpainter.load(
+        config.checkpoint_path, config.chosen(SETTINGS), config.eval_batch_size, config.upsampler_path
+    )
+    refuse_unused(config, inpainter.info.model)
     make_folder(folder)
 
     info = inpainter.info
@@ -60,7 +63,7 @@ def main(config: Config) -> None:
     evaluation.run(inpainter.batch_size, config.num_parallel_workers)
     facts = {
         "options": {name: getattr(config, name) for name in OPTIONS},
-        "checkpoint": {"path": config.checkpoint_path, **asdict(info)},
+        "checkpoint": {"path": config.checkpoint_path, **info.facts()},
     }
     print(write_report(folder, evaluation, facts))
     print(f"wrote {', '.join(FILES)} to {folder}")

@@ -9,7 +9,7 @@ CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, or a gene
 
 import time
 
-from model_utils.config import Config
+from model_utils.config import Config, refuse_unused
 from model_utils.entry import require, run
 
 FEW = 3  # pictures that are done sooner without compiling the network, on a CPU
@@ -27,10 +27,13 @@ def main(config: Config) -> None:
     from model_utils.device import prepare
 
     prepare(config, few_runs=len(jobs) <= FEW)
-    from src.inference import SETTINGS, Inpainter
+    from src.inference import Inpainter
+    from src.networks import SETTINGS
     from src.progress import Progress
 
-    inpainter = Inpainter.load(config.checkpoint_path, config.chosen(SETTINGS))
+    chosen = config.chosen(SETTINGS)
+    inpainter = Inpainter.load(config.checkpoint_path, chosen, upsampler_path=config.upsampler_path)
+    refuse_unused(config, inpainter.info.model)
     for folder in sorted({job.output.parent for job in jobs}):
         make_folder(folder)
 

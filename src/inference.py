@@ -2,37 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
-from mindspore.nn.utils import no_init_parameters
 from PIL import Image
 
-from src.checkpoint import NetworkInfo, fill, network_file, parse_info, read_network
-from src.ctsdg.generator import Generator
-from src.ctsdg.inpainting import Inpainting
+from src.checkpoint import NetworkInfo, parse_info
 from src.data.edges import edge_and_gray
 from src.data.images import normalise, prepare_image, to_uint8
 from src.errors import InputError
+from src.networks import check_settings, load_checkpoint
 
-# What a network's file decides. Options of these names cannot change it, only contradict it.
-SETTINGS = ("model", "width", "image_size", "align_corners", "edge_mode", "sigma")
-
-
-def build_ctsdg(arrays: Mapping[str, np.ndarray], info: NetworkInfo, path: Path) -> nn.Cell:
-    """What generator.ckpt holds -> the cell that completes pictures."""
-    with no_init_parameters():  # drawing random weights would take longer than reading the right ones
-        generator = Generator(info.width, info.align_corners)
-    fill(dict(generator.parameters_and_names()), arrays, path)
-    return Inpainting(generator)
-
-
-# By model: from the arrays of its generator.ckpt to the cell, and what that cell takes, in order.
-BUILDERS: Mapping[str, Callable[..., nn.Cell]] = {"ctsdg": build_ctsdg}
-INPUTS = {"ctsdg": ("image", "mask", "edge", "gray")}
+# What the cell of each model takes, in order.
+INPUTS = {"ctsdg": ("image", "mask", "edge", "gray"), "dgts": ("image", "mask")}
 
 
 class Inpainter:
@@ -47,14 +32,27 @@ class Inpainter:
         self.edge_mode = info.edge_mode if "edge" in self.inputs else None  # None: the network takes no edges
 
     @classmethod
-    def load(cls, path: str | Path, chosen: Mapping[str, object] | None = None, batch_size: int = 1) -> "Inpainter":
+    def load(
+        cls,
+        path: str | Path,
+        chosen: Mapping[str, object] | None = None,
+        batch_size: int = 1,
+        upsampler_path: str = "",
+    ) -> "Inpainter":
         """From a .mindir file, which knows its batch size, or else from a checkpoint: folder, file, checkpoints/last.
 
-        chosen: those of SETTINGS that the user gave, which the file has to agree with. Raises InputError.
+        chosen, upsampler_path: see load_checkpoint; in a .mindir file all of it is decided. Raises InputError.
         """
         if Path(path).suffix == ".mindir":
-            return cls(*load_mindir(Path(path), chosen or {}))
-        return cls(*load_checkpoint(path, chosen or {}), batch_size)
+            if upsampler_path:
+                raise InputError(f"{path} holds its upsampler; leave --upsampler_path out, or give a checkpoint")
+            network, info, batch_size = load_mindir(Path(path), chosen or {})
+            if info.model not in INPUTS or info.network != "generator":
+                raise InputError(
+                    f"{path} is {info.model}'s {info.network} alone, which fills no holes; give another file"
+                )
+            return cls(network, info, batch_size)
+        return cls(*load_checkpoint(path, chosen or {}, upsampler_path), batch_size)
 
     def complete(self, **arrays: np.ndarray) -> np.ndarray:
         """The network's composites of any number of pictures of its own size.
@@ -62,14 +60,8 @@ class Inpainter:
         image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; edge, gray: (B, 1, S, S), where it takes them
         -> float32 (B, 3, S, S) in [-1, 1], known pixels as they were
         """
-        composites = []
-        for first in range(0, len(arrays["image"]), self.batch_size):
-            batch = [arrays[name][first : first + self.batch_size] for name in self.inputs]
-            # Every batch has the same shape, or a graph would be compiled again: the last one repeats a picture.
-            missing = self.batch_size - len(batch[0])
-            batch = [np.concatenate([array, *[array[-1:]] * missing]) for array in batch]
-            composites.append(self.network(*map(Tensor, batch)).asnumpy()[: self.batch_size - missing])
-        return np.concatenate(composites)
+        (composites,) = run_batches(self.network, [arrays[name] for name in self.inputs], self.batch_size)
+        return composites
 
     def fill(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         """Fill the hole of a picture of any size; what is known does not change by a bit.
@@ -90,6 +82,23 @@ class Inpainter:
         filled = picture.copy()
         filled[part][hole[part]] = np.asarray(composite)[hole[part]]
         return filled
+
+
+def run_batches(network: nn.Cell, arrays: Sequence[np.ndarray], batch_size: int) -> list[np.ndarray]:
+    """Run a cell on any number of samples, `batch_size` at a time.
+
+    arrays: its inputs, each (B, …) -> its outputs, each (B, …)
+    """
+    batches = []
+    for first in range(0, len(arrays[0]), batch_size):
+        batch = [array[first : first + batch_size] for array in arrays]
+        # Every batch has the same shape, or a graph would be compiled again: the last one repeats a sample.
+        missing = batch_size - len(batch[0])
+        batch = [np.concatenate([array, *[array[-1:]] * missing]) for array in batch]
+        outputs = network(*map(Tensor, batch))
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        batches.append([output.asnumpy()[: batch_size - missing] for output in outputs])
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 def window(hole: np.ndarray) -> tuple[slice, slice]:
@@ -135,16 +144,6 @@ def resize_plane(plane: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(plane.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def load_checkpoint(path: str | Path, chosen: Mapping[str, object]) -> tuple[nn.Cell, NetworkInfo]:
-    """The cell that completes pictures with a checkpoint's weights. Raises InputError."""
-    path = network_file(path, "generator")
-    arrays, info = read_network(path)
-    if info.model not in BUILDERS or info.network != "generator":
-        raise InputError(f"{path} holds {info.model}'s {info.network}, which fills no holes; give a generator.ckpt")
-    check_settings(path, info, chosen)
-    return BUILDERS[info.model](arrays, info, path), info
-
-
 def load_mindir(path: Path, chosen: Mapping[str, object]) -> tuple[nn.Cell, NetworkInfo, int]:
     """The cell in a file of export.py, what is known of it, and its batch size. Raises InputError.
 
@@ -166,20 +165,10 @@ def load_mindir(path: Path, chosen: Mapping[str, object]) -> tuple[nn.Cell, Netw
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{sidecar} is damaged; export {path.name} again") from error
     info = parse_info(text, sidecar)
-    if info.model not in INPUTS:
-        raise InputError(f"{sidecar} names the model {info.model}, which is unknown here; use another one")
     check_settings(path, info, chosen)
     if sha256(path) != checksum:
         raise InputError(f"{path} is damaged, or not the file that {sidecar.name} was written for; export it again")
     return nn.GraphCell(ms.load(str(path))), info, batch_size
-
-
-def check_settings(path: Path, info: NetworkInfo, chosen: Mapping[str, object]) -> None:
-    """Raises InputError where the user asked for something else than the file holds."""
-    for name, value in chosen.items():
-        found = getattr(info, name)
-        if found != value:
-            raise InputError(f"{path} has {name} {found}, not {value}: leave --{name} out, or give another checkpoint")
 
 
 def sha256(path: Path) -> str:

@@ -13,7 +13,7 @@ from model_utils.entry import run
 from src.checkpoint import NetworkInfo
 from src.data.edges import edge_and_gray
 from src.data.images import to_uint8
-from src.export import example_inputs, largest_difference
+from src.export import example_inputs, largest_difference, try_network
 from src.inference import Inpainter, sha256
 
 
@@ -34,10 +34,11 @@ def test_the_json_says_how_to_use_the_file(mindir):
         ("edge", [2, 1, 128, 128]),
         ("gray", [2, 1, 128, 128]),
     ]
-    for entry in facts["inputs"]:
+    for entry in [*facts["inputs"], *facts["outputs"]]:
         assert entry["dtype"] == "float32"
         assert set(entry) == {"name", "shape", "dtype", "range", "meaning"}
-    assert facts["output"]["shape"] == [2, 3, 128, 128]
+    assert [(entry["name"], entry["shape"]) for entry in facts["outputs"]] == [("composite", [2, 3, 128, 128])]
+    assert "matching_lambda" not in facts
     assert facts["sha256"] == sha256(mindir)
     assert "mindspore" in facts["versions"]
     assert sorted(path.name for path in mindir.parent.iterdir()) == ["small.json", "small.mindir"]
@@ -61,10 +62,9 @@ def test_example_inputs_are_what_evaluation_would_give():
 
 def test_the_difference_is_measured_in_a_fresh_process(mindir, checkpoint):
     inpainter = Inpainter.load(checkpoint)
-    arrays = example_inputs(inpainter.info, 2)
-    expected = inpainter.complete(**arrays)
-    expected[1, 2, 3, 4] += 0.25
-    assert largest_difference(mindir, arrays, expected, "CPU", 0) == pytest.approx(0.25, abs=1e-4)
+    (exported,) = try_network(inpainter.network, inpainter.info, 2)
+    exported.outputs["composite"][1, 2, 3, 4] += 0.25
+    assert largest_difference(mindir, exported, "CPU", 0) == pytest.approx(0.25, abs=1e-4)
 
 
 @pytest.mark.parametrize("difference", [2e-4, float("nan")])
@@ -73,8 +73,7 @@ def test_a_file_that_computes_something_else_gets_no_name(difference, checkpoint
     for path, content in old.items():
         path.write_bytes(content)
     monkeypatch.setattr("src.export.largest_difference", lambda *_: difference)
-    monkeypatch.setattr("src.export.export_mindir", lambda network, info, inputs, path: path.write_bytes(b"new"))
-    monkeypatch.setattr("src.inference.Inpainter.complete", lambda self, **arrays: None)
+    monkeypatch.setattr("src.export.export_mindir", lambda exported, batch_size, path: path.write_bytes(b"new"))
     words = ["--checkpoint_path", str(checkpoint), "--output_path", str(tmp_path / "x.mindir")]
     with pytest.raises(SystemExit) as stop:
         run(entry_point.main, [*words, "--mode", "pynative", "--overwrite"])

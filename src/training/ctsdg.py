@@ -1,8 +1,5 @@
 """CTSDG's two training stages (Sec. 3.5 and 4.1): networks, losses, optimizers, one iteration."""
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 from mindspore import Tensor, nn
 
@@ -39,8 +36,7 @@ class CTSDGTraining(ModelTraining):
             adversarial=config.adversarial_loss_w,
             intermediate=config.intermediate_loss_w,
         )
-        seen = {name: getattr(config, name) for name in ("perceptual_loss_w", "style_loss_w")}
-        vgg = load_vgg(config.pretrained_vgg, VGG16Features(), "vgg16", seen)
+        vgg = load_vgg(config, VGG16Features(), NetworkInfo("vgg16", "vgg16"), ("perceptual_loss_w", "style_loss_w"))
         self.networks = {
             "generator": Generator(config.width, config.align_corners),
             "discriminator": Discriminator(config.width),
@@ -49,15 +45,6 @@ class CTSDGTraining(ModelTraining):
         generator, discriminator = self.networks.values()
         self.generator_loss = GeneratorLoss(generator, discriminator, vgg, self.weights)
         self.discriminator_loss = DiscriminatorLoss(discriminator)
-
-    def load(self, checkpoint: str | Path) -> dict[str, NetworkInfo]:
-        found = super().load(checkpoint)
-        self.batches_tracked |= {name: info.batches_tracked for name, info in found.items()}
-        return found
-
-    def infos(self, iteration: int) -> dict[str, NetworkInfo]:
-        infos = super().infos(iteration).items()
-        return {name: replace(info, batches_tracked=self.batches_tracked[name]) for name, info in infos}
 
     def start_stage(self, stage: int) -> None:
         rate = self.config.gen_lr_train if stage == 1 else self.config.gen_lr_finetune

@@ -1,6 +1,5 @@
 """What the trainer asks of a model: its networks, its stages, one iteration of each."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from mindspore import Tensor, nn
@@ -27,6 +26,7 @@ class ModelTraining:
 
     def __init__(self, config) -> None:
         self.config = config
+        self.batches_tracked: dict[str, int] = {}  # by network, where it has batch norms that count
         if self.STAGES == 1 and config.finetune_iter:
             raise InputError(f"--finetune_iter {config.finetune_iter}: {self.MODEL} trains in one stage; leave it out")
 
@@ -35,25 +35,27 @@ class ModelTraining:
         """Options under which alone a run can go on: its weights or the order of its data would not fit others."""
         return ("model", "seed", "batch_size", "mask_pairing", *settings(self.MODEL))
 
-    def load(self, checkpoint: str | Path) -> dict[str, NetworkInfo]:
-        """Start from a checkpoint folder, which must hold every network, or from one network's file.
-
-        Returns what the files say, by network. Raises InputError.
-        """
-        path, found = Path(checkpoint), {}
+    def load(self, checkpoint: str | Path) -> None:
+        """Start from a checkpoint folder, which must hold every network, or from one network's file."""
+        path = Path(checkpoint)
         single = path.stem if path.suffix == ".ckpt" and path.is_file() else None
-        for name, network in self.networks.items():
-            if single in (None, name):
-                found[name] = load_network(network_file(path, name), network, self.infos(0)[name])
-        if not found:
+        if single not in (None, *self.networks):
             files = " or ".join(f"{name}.ckpt" for name in self.networks)
             raise InputError(f"{path}: name a checkpoint folder, or its {files}")
-        return found
+        for name, network in self.networks.items():
+            if single in (None, name):
+                info = load_network(network_file(path, name), network, self.infos(0)[name])
+                self.batches_tracked[name] = info.batches_tracked
 
     def infos(self, iteration: int) -> dict[str, NetworkInfo]:
         """What the files of a checkpoint say, by network."""
         options = {name: getattr(self.config, name) for name in settings(self.MODEL)}
-        return {name: NetworkInfo(self.MODEL, name, iteration=iteration, **options) for name in self.networks}
+        return {
+            name: NetworkInfo(
+                self.MODEL, name, iteration=iteration, batches_tracked=self.batches_tracked.get(name, 0), **options
+            )
+            for name in self.networks
+        }
 
     def start_stage(self, stage: int) -> None:
         """Fresh optimizers at the rate of stage 1, 2, …, and the steps that use them."""
@@ -68,17 +70,19 @@ class ModelTraining:
         raise NotImplementedError
 
 
-def load_vgg(path: str, network: nn.Cell, name: str, weights: Mapping[str, float]) -> nn.Cell | None:
-    """The VGG (`name`: vgg16 or vgg19) that losses look through; None where all their weights are 0.
+def load_vgg(
+    config, network: nn.Cell, info: NetworkInfo, losses: tuple[str, ...], origin: str = "torchvision's"
+) -> nn.Cell | None:
+    """The VGG that losses look through, filled; None where all of their weights, the options `losses`, are 0.
 
-    weights: by option. Raises InputError where the file is needed but not given, or holds another network.
+    Raises InputError where the file is needed but not given, or holds another network than `info`.
     """
-    if not any(weights.values()):
+    if not any(getattr(config, name) for name in losses):
         return None
-    if not path:
+    if not config.pretrained_vgg:
         raise InputError(
-            f"the losses on VGG features need --pretrained_vgg FILE.ckpt (convert.py makes it from torchvision's "
-            f"{name.upper()}); {' '.join(f'--{option} 0' for option in weights)} trains without them"
+            f"the losses on VGG features need --pretrained_vgg FILE.ckpt (convert.py makes it from {origin} "
+            f"{info.model.upper()}); {' '.join(f'--{name} 0' for name in losses)} trains without them"
         )
-    load_network(network_file(path, name), network, NetworkInfo(name, name))
+    load_network(network_file(config.pretrained_vgg, info.network), network, info)
     return network

@@ -89,7 +89,8 @@ def _run_stage(
             now = time.monotonic()
             run.add_row([done, stage, *(f"{v:.7g}" for v in values), f"{(now - clock) / counted:.4f}"])
             clock, counted = now, 0
-            numbers = dict(zip(model.LOSSES[-2:], values[-2:], strict=True))
+            losses = zip(model.LOSSES, values, strict=True)
+            numbers = {name: value for name, value in losses if not name.startswith("loss_")}  # the totals
         if (logs or saves) and not (all(map(math.isfinite, values)) and (not saves or finite_weights(model))):
             raise InputError(
                 f"iteration {done}: losses or weights are not finite; checkpoints under {run.checkpoints} are from "

@@ -1,0 +1,86 @@
+"""Training of DGTS's generator (Sec. 4.1)."""
+
+from mindspore import Tensor
+
+from src.checkpoint import NetworkInfo, load_network, network_file
+from src.data.images import to_uint8
+from src.dgts.generator import Generator
+from src.dgts.loss import GENERATOR_TERMS, VGG_TAPS, GeneratorLoss, LossWeights
+from src.dgts.low_resolution import working_image
+from src.errors import InputError
+from src.losses.perceptual import VGG19Features
+from src.sheet import Row
+from src.training.adamw import AdamW
+from src.training.model import ModelTraining, load_vgg
+from src.training.train_step import TrainOneStep
+
+RANDOM = "none"  # for --pretrained_resnet: no file, on purpose
+
+
+class DGTSTraining(ModelTraining):
+    """The generator alone, on pictures of a quarter of the size; its backbone at a rate of its own."""
+
+    MODEL = "dgts"
+    LOSSES = (*(f"loss_{term}" for term in GENERATOR_TERMS), "generator_loss")
+    SAMPLE_TITLES = ("input", "output", "truth")
+
+    def __init__(self, config) -> None:
+        super().__init__(config)
+        weights = LossWeights(config.hole_loss_w, config.perceptual_loss_w, config.style_loss_w)
+        info = NetworkInfo("vgg19", "vgg19")
+        vgg = load_vgg(config, VGG19Features(VGG_TAPS), info, ("perceptual_loss_w", "style_loss_w"))
+        check_resnet(config)
+        generator = Generator(
+            config.width, config.image_size, config.matching_lambda, config.fill_order, config.train_sequential_steps
+        )
+        if config.pretrained_resnet not in ("", RANDOM) and not config.resume:
+            file = network_file(config.pretrained_resnet, "resnet50")
+            load_network(file, generator.encoder.backbone, NetworkInfo("resnet50", "resnet50"))
+        self.networks = {"generator": generator}
+        self.loss = GeneratorLoss(generator, vgg, weights)
+
+    def start_stage(self, stage: int) -> None:
+        generator, c = self.networks["generator"], self.config
+        backbone = generator.encoder.backbone.trainable_params()
+        names = {parameter.name for parameter in backbone}
+        groups = [
+            {"params": backbone, "lr": c.backbone_lr},
+            {"params": [p for p in generator.trainable_params() if p.name not in names], "lr": c.gen_lr_train},
+        ]
+        self.optimizers = {"generator": AdamW(groups, c.gen_lr_train, weight_decay=c.weight_decay)}
+        self.train_step = TrainOneStep(self.loss, self.optimizers["generator"])
+        self.train_step.set_train()
+        if self.loss.vgg is not None:
+            self.loss.vgg.set_train(False)
+
+    def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        image, mask = batch
+        total, terms, completed = self.train_step(image, mask)
+        self.seen = image, mask, completed
+        return (*terms, total)
+
+    def sample_rows(self, count: int = 4) -> list[Row]:
+        rows = []
+        for image, mask, completed in zip(*(tensor[:count].asnumpy() for tensor in self.seen), strict=True):
+            image, mask = (working_image(array[None])[0] for array in (image, mask))
+            rows.append(Row([to_uint8(picture) for picture in (image * mask, completed, image)]))
+        return rows
+
+
+def check_resnet(config) -> None:
+    """Raises InputError unless it is clear what the backbone starts from."""
+    path = config.pretrained_resnet
+    if config.resume:
+        return
+    if not path and not config.init_checkpoint:
+        raise InputError(
+            "the backbone starts from --pretrained_resnet FILE.ckpt (convert.py makes it from torchvision's "
+            f"ResNet-50); --pretrained_resnet {RANDOM} starts it at random"
+        )
+    if path and config.init_checkpoint:
+        raise InputError("--pretrained_resnet and --init_checkpoint both say what the backbone starts from; give one")
+    if path not in ("", RANDOM) and config.width != 1.0:
+        raise InputError(
+            f"--pretrained_resnet {path}: torchvision's ResNet-50 has width 1.0, not {config.width}; "
+            f"--pretrained_resnet {RANDOM} starts at random"
+        )

@@ -1,0 +1,95 @@
+"""Training of DGTS's upsampler: a hinge GAN whose discriminator learns at a rate of its own."""
+
+import numpy as np
+from mindspore import Tensor, nn
+
+from src.checkpoint import NetworkInfo
+from src.data.images import to_uint8
+from src.dgts.discriminator import Discriminator
+from src.dgts.inpainting import LowResolutionInpainting
+from src.dgts.low_resolution import STRIDE, HalveBicubic, working_image
+from src.dgts.upsampler import Upsampler
+from src.dgts.upsampler_loss import UPSAMPLER_TERMS, VGG_TAPS, DiscriminatorLoss, UpsamplerLoss, UpsamplerLossWeights
+from src.errors import InputError
+from src.losses.perceptual import VGG19Features
+from src.networks import load_dgts_generator
+from src.sheet import Row
+from src.training.adamw import AdamW
+from src.training.model import ModelTraining, load_vgg
+from src.training.train_step import TrainOneStep
+
+BETAS = (0.0, 0.9)
+
+
+class UpsamplerTraining(ModelTraining):
+    """Upsampler and discriminator, one after the other, on small pictures, true ones or a generator's."""
+
+    MODEL = "upsampler"
+    LOSSES = (*(f"loss_{term}" for term in UPSAMPLER_TERMS), "upsampler_loss", "discriminator_loss")
+    SAMPLE_TITLES = ("input", "small", "output", "truth")
+
+    def __init__(self, config) -> None:
+        super().__init__(config)
+        weights = UpsamplerLossWeights(
+            adversarial=config.adversarial_loss_w,
+            vgg=config.vgg_loss_w,
+            perceptual=config.perceptual_loss_w,
+            hole=config.hole_loss_w,
+            valid=config.valid_loss_w,
+        )
+        info = NetworkInfo("vgg19", "vgg19_caffe")
+        losses = ("perceptual_loss_w", "vgg_loss_w")
+        vgg = load_vgg(config, VGG19Features(VGG_TAPS), info, losses, "the published upsampler's")
+        self.halve, self.low_resolution = HalveBicubic(config.image_size // STRIDE), None
+        if config.low_res_from:
+            generator, info = load_dgts_generator(config.low_res_from)
+            if info.image_size != config.image_size:
+                raise InputError(
+                    f"--low_res_from {config.low_res_from} has image_size {info.image_size}, not {config.image_size}; "
+                    "give that one"
+                )
+            self.low_resolution = LowResolutionInpainting(generator, info.image_size)
+        upsampler, discriminator = Upsampler(config.width), Discriminator(config.width)
+        self.networks = {"upsampler": upsampler, "discriminator": discriminator}
+        self.batches_tracked = {"upsampler": 0}
+        self.upsampler_loss = UpsamplerLoss(upsampler, discriminator, vgg, weights)
+        self.discriminator_loss = DiscriminatorLoss(upsampler, discriminator)
+
+    def start_stage(self, stage: int) -> None:
+        upsampler, discriminator = (network.trainable_params() for network in self.networks.values())
+        rate = self.config.gen_lr_train
+        self.optimizers = {
+            "upsampler": AdamW(upsampler, rate, BETAS),
+            "discriminator": AdamW(discriminator, rate * self.config.dis_lr_multiplier, BETAS),
+        }
+        self.upsampler_step = TrainOneStep(self.upsampler_loss, self.optimizers["upsampler"])
+        self.discriminator_step = nn.TrainOneStepCell(self.discriminator_loss, self.optimizers["discriminator"])
+        self.upsampler_step.set_train()
+        self.discriminator_step.set_train()
+        if self.upsampler_loss.vgg is not None:
+            self.upsampler_loss.vgg.set_train(False)
+
+    def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        image, mask = batch
+        low = self.small_pictures(image, mask)
+        total, terms, output = self.upsampler_step(image, mask, low)
+        discriminator_loss = self.discriminator_step(image, mask, low)
+        self.batches_tracked["upsampler"] += 2  # once for its own step, once for the discriminator's
+        self.seen = image, mask, low, output
+        return (*terms, total, discriminator_loss)
+
+    def small_pictures(self, image: Tensor, mask: Tensor) -> Tensor:
+        """(B, 3, S, S), (B, 1, S, S) -> what the upsampler enlarges, (B, 3, S/8, S/8)."""
+        if self.low_resolution is None:
+            return self.halve(working_image(image))
+        low, _ = self.low_resolution(image, mask)
+        return low
+
+    def sample_rows(self, count: int = 4) -> list[Row]:
+        rows = []
+        for image, mask, low, output in zip(*(tensor[:count].asnumpy() for tensor in self.seen), strict=True):
+            scale = image.shape[1] // low.shape[1]
+            enlarged = np.kron(low, np.ones((1, scale, scale), low.dtype))
+            composite = image * mask + output * (1 - mask)
+            rows.append(Row([to_uint8(picture) for picture in (image * mask, enlarged, composite, image)]))
+        return rows
