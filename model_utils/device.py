@@ -49,6 +49,8 @@ def prepare(config: Config, few_runs: bool = False) -> Device:
     from mindspore import communication
 
     communication.init()
+    # Without it nn.TrainOneStepCell leaves each rank alone with its own gradients.
+    ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True)
     return Device(config.device_target, communication.get_rank(), communication.get_group_size())
 
 

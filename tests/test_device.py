@@ -23,6 +23,7 @@ def alone(monkeypatch):
     monkeypatch.delenv("RANK_SIZE", raising=False)
     yield
     ms.set_context(mode=ms.PYNATIVE_MODE)
+    ms.reset_auto_parallel_context()
 
 
 def prepared(*argv: str) -> Device:
@@ -104,6 +105,8 @@ def test_each_rank_reads_its_own_number_and_card(monkeypatch):
 
     assert prepared("--device_target", "Ascend") == Device("Ascend", rank=5, world=8)
     assert (joined, chosen) == ([True], [("Ascend", 1)])
+    assert ms.get_auto_parallel_context("parallel_mode") == "data_parallel"
+    assert ms.get_auto_parallel_context("gradients_mean")
 
 
 @pytest.mark.slow
