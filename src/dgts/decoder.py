@@ -126,15 +126,7 @@ class StructureTextureDecoder(nn.Cell):
     def construct(
         self, tokens: Tensor, seeds: Tensor, memory: Tensor, known: Tensor, hole: Tensor, places: Tensor | None
     ) -> tuple:
-        readers, features, readings = (), (), ()
-        x, seeds = tokens, seeds.expand_dims(2)
-        for layer in self.layers:
-            reader = layer.reader()
-            x, own_features, own_readings = layer.known(x, memory, reader)
-            readers += (reader,)
-            features += (seeds * own_features,)
-            readings += (seeds * own_readings,)
-
+        readers, features, readings = self.start(tokens, seeds, memory)
         left = (hole.max(axis=2) > 0).astype(ms.float32)  # (B, N), 1 for patches that still are to be filled
         steps = left.sum(axis=1, keepdims=True).clip(0, self.sequential_steps)
         fixed = places is not None  # the order is known
@@ -158,9 +150,21 @@ class StructureTextureDecoder(nn.Cell):
         pixels, left, places, pick, token, features, readings = state
         if self.sequential_steps < left.shape[1]:
             x = ops.cat((token, tokens), axis=1)
-            x, _, _, _ = self._decode(x, pick.swapaxes(1, 2), features, readings, memory, readers)
+            x, _, _, _ = self.decode(x, pick.swapaxes(1, 2), features, readings, memory, readers)
             pixels = pixels + left.expand_dims(2) * hole * ops.dense(x, *given[-1])
         return pixels, to_order(places, steps, self.numbers)
+
+    def start(self, tokens: Tensor, seeds: Tensor, memory: Tensor) -> tuple:
+        """By layer: its reader, and features and readings of the tokens known from the start, 0 for the others."""
+        readers, features, readings = (), (), ()
+        x, seeds = tokens, seeds.expand_dims(2)
+        for layer in self.layers:
+            reader = layer.reader()
+            x, own_features, own_readings = layer.known(x, memory, reader)
+            readers += (reader,)
+            features += (seeds * own_features,)
+            readings += (seeds * own_readings,)
+        return readers, features, readings
 
     def _fill(self, step: int | Tensor, slots: Tensor, fixed: bool, given: tuple, state: tuple) -> tuple:
         """Fill one patch of each picture that has some left: the new state.
@@ -171,7 +175,7 @@ class StructureTextureDecoder(nn.Cell):
         pixels, left, places, pick, token, features, readings = state
         # The token filled last enters the layers together with those to choose from.
         x, place = ops.cat((token, ops.bmm(slots, tokens)), axis=1), pick.swapaxes(1, 2)
-        x, attention, features, readings = self._decode(x, place, features, readings, memory, readers)
+        x, attention, features, readings = self.decode(x, place, features, readings, memory, readers)
         pick = slots  # (B, 1, N), all 0 in a picture that has no hole left
         if not fixed:
             chosen = self._most_confident(attention, slots, left)
@@ -186,14 +190,17 @@ class StructureTextureDecoder(nn.Cell):
         """The patch whose turn it is: (B, N) -> (B, 1, N), all 0 in a picture that has no hole left."""
         return ((places == step).astype(ms.float32) * left).expand_dims(1)
 
-    def _decode(
-        self, x: Tensor, pick: Tensor, features: tuple, readings: tuple, memory: Tensor, readers: tuple
+    def decode(
+        self, x: Tensor, place: Tensor, features: tuple, readings: tuple, memory: Tensor, readers: tuple
     ) -> tuple:
-        """One known token and n to be filled, (B, 1 + n, D), through all layers -> these n, and the last attention."""
+        """One known token and n to be filled, (B, 1 + n, D), through all layers; see DecoderLayer.
+
+        -> these n (B, n, D), their attention in the last layer (B, n, R), features and readings with the known token
+        """
         new_features, new_readings, attention = (), (), None
         for i in range(LAYERS):
             x, attention, own_features, own_readings = self.layers[i](
-                x, pick, features[i], readings[i], memory, readers[i]
+                x, place, features[i], readings[i], memory, readers[i]
             )
             new_features += (own_features,)
             new_readings += (own_readings,)

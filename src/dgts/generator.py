@@ -46,18 +46,23 @@ class Generator(nn.Cell):
         self.numbers = Tensor([range(side**2)], ms.int32)
 
     def construct(self, image: Tensor, mask: Tensor, order: Tensor | None = None) -> tuple:
-        image = image * mask
-        known, hole = to_patches(working_image(image)), to_patches(1.0 - working_image(mask))
-        count = PATCH**2 - hole.sum(axis=2)  # (B, N), known pixels of each patch
-        levels = coarse_levels(count)
-        tokens = self.coarse(self.decoder.embedding(known) + self.positions, levels)
-        memory = self.encoder(image)
+        tokens, seeds, memory, known, hole = self.encode(image * mask, mask)
         places = None
         if order is not None:
             places = to_places(order, self.numbers)
         elif self.fill_order is not None:
-            places = self.fill_order(count)
+            places = self.fill_order(PATCH**2 - hole.sum(axis=2))
         hole = ops.cat((hole, hole, hole), axis=2)
-        seeds = (levels == 0).astype(ms.float32)
         pixels, order = self.decoder(tokens, seeds, memory, known, hole, places)
         return from_patches(pixels, 3), order
+
+    def encode(self, image: Tensor, mask: Tensor) -> tuple:
+        """What the decoder starts from.
+
+        image: 0 in the holes -> tokens (B, N, D), coarse filled; seeds (B, N), 1 for those known from the start;
+        reference tokens (B, R, D'); known pixels (B, N, 3 8 8); hole (B, N, 8 8), 1 there
+        """
+        known, hole = to_patches(working_image(image)), to_patches(1.0 - working_image(mask))
+        levels = coarse_levels(PATCH**2 - hole.sum(axis=2))
+        tokens = self.coarse(self.decoder.embedding(known) + self.positions, levels)
+        return tokens, (levels == 0).astype(ms.float32), self.encoder(image), known, hole
