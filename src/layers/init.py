@@ -1,5 +1,7 @@
 """Weight initialisation."""
 
+import math
+
 from mindspore import nn
 from mindspore.common.initializer import HeUniform, Normal, Uniform, initializer
 
@@ -20,7 +22,7 @@ def init_torch_default(network: nn.Cell) -> None:
     """Convolutions as PyTorch leaves them: weight and bias uniform within 1 / sqrt(fan in), in place."""
     for _, cell in network.cells_and_names():
         if isinstance(cell, nn.Conv2d):
-            fan_in = cell.weight[0].size
+            fan_in = math.prod(cell.weight.shape[1:])
             _fill(cell.weight, HeUniform(negative_slope=5**0.5))
             if cell.has_bias:
                 _fill(cell.bias, Uniform(fan_in**-0.5))
