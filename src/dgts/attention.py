@@ -4,6 +4,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.dgts.transformer import dense
+from src.layers.dropout import Dropout
 
 MASKED = -1e9  # as a score: a softmax makes it zero
 
@@ -37,10 +38,10 @@ class CoarseFilledAttention(nn.Cell):
         super().__init__()
         self.query, self.key = dense(dim, dim), dense(dim, dim)
         self.norm = nn.LayerNorm((dim,), epsilon=1e-5)
-        self.dropout = nn.Dropout(p=dropout)
+        self.dropout = Dropout(dropout)
         self.scale = dim**-0.5
 
-    def construct(self, tokens: Tensor, levels: Tensor) -> Tensor:
+    def construct(self, tokens: Tensor, levels: Tensor, key: int | Tensor = 0) -> Tensor:
         scores = self.scale * ops.bmm(self.query(tokens), self.key(tokens).swapaxes(1, 2))
         size, last = tokens.shape[1], levels.max()
         mixture = ops.eye(size, size, ms.float32) * (levels == 0).astype(ms.float32).expand_dims(2)
@@ -54,7 +55,7 @@ class CoarseFilledAttention(nn.Cell):
                 level = level + 1
         tokens = ops.bmm(mixture, tokens)
         # The published residual connection adds the tokens to themselves.
-        return self.norm(tokens + self.dropout(tokens))
+        return self.norm(tokens + self.dropout(tokens, key))
 
     def _mix(self, mixture: Tensor, scores: Tensor, levels: Tensor, level: int | Tensor) -> Tensor:
         """The mixture (B, N, N) with the rows of one more level."""

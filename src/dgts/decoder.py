@@ -12,8 +12,11 @@ from src.dgts.embedding import PATCH, PatchEmbedding
 from src.dgts.fill_order import to_order
 from src.dgts.transformer import FeedForward, dense, product
 from src.dgts.width import scaled
+from src.layers.dropout import Dropout
 
 LAYERS = 4
+LAYER_KEYS = 3  # keys that the dropouts of a layer use
+PASS_KEYS = LAYERS * LAYER_KEYS  # and those of a pass through all layers
 
 
 class DecoderLayer(nn.Cell):
@@ -30,7 +33,7 @@ class DecoderLayer(nn.Cell):
         self.query, self.key, self.value = dense(dim, dim), dense(memory_dim, dim), dense(memory_dim, dim)
         self.norm = nn.LayerNorm((dim,), epsilon=1e-5)
         self.feed_forward = FeedForward(dim, hidden_dim, dropout)
-        self.dropout = nn.Dropout(p=dropout)
+        self.dropout = Dropout(dropout)
         self.scale, self.matching_lambda = dim**-0.5, matching_lambda
 
     def reader(self) -> tuple:
@@ -41,13 +44,22 @@ class DecoderLayer(nn.Cell):
         weight = self.scale * ops.matmul(self.key.weight.T, self.query.weight)
         return weight, self.scale * ops.matmul(self.query.bias, self.key.weight)
 
-    def known(self, x: Tensor, memory: Tensor, reader: tuple) -> tuple:
+    def known(self, x: Tensor, memory: Tensor, reader: tuple, key: int | Tensor) -> tuple:
         """Known tokens: (B, N, D) -> the layer's output, their features (B, N, D) and their readings (B, N, D')."""
         readings = ops.dense(x, *reader)
         attention = ops.softmax(product(readings, memory))
-        return self._attend(x, attention, memory), self.known_features(x), readings
+        return self._attend(x, attention, memory, key), self.known_features(x), readings
 
-    def construct(self, x: Tensor, place: Tensor, features: Tensor, readings: Tensor, memory: Tensor, reader: tuple):
+    def construct(
+        self,
+        x: Tensor,
+        place: Tensor,
+        features: Tensor,
+        readings: Tensor,
+        memory: Tensor,
+        reader: tuple,
+        key: int | Tensor,
+    ) -> tuple:
         """One token that is known by now, and n that are to be filled.
 
         x: (B, 1 + n, D), the known token first; place: (B, N, 1), 1 at the number of its patch, all 0 for none;
@@ -64,12 +76,12 @@ class DecoderLayer(nn.Cell):
         count = x.shape[1]
         of_known, plain, matched = attention[:, :1], attention[:, 1:count], attention[:, count:]
         attention = self.matching_lambda * matched + (1.0 - self.matching_lambda) * plain
-        x = self._attend(x, ops.cat((of_known, attention), axis=1), memory)
+        x = self._attend(x, ops.cat((of_known, attention), axis=1), memory, key)
         return x, attention, features, readings
 
-    def _attend(self, x: Tensor, attention: Tensor, memory: Tensor) -> Tensor:
-        x = self.norm(x + self.dropout(self.value(ops.bmm(attention, memory))))
-        return self.feed_forward(x)
+    def _attend(self, x: Tensor, attention: Tensor, memory: Tensor, key: int | Tensor) -> Tensor:
+        x = self.norm(x + self.dropout(self.value(ops.bmm(attention, memory)), key))
+        return self.feed_forward(x, key + 1)
 
 
 def put(row: Tensor, place: Tensor, rows: Tensor) -> Tensor:
@@ -124,15 +136,22 @@ class StructureTextureDecoder(nn.Cell):
         self.stages = tuple((k * quarter, (k - 1) * quarter) for k in (4, 3, 2, 1))
 
     def construct(
-        self, tokens: Tensor, seeds: Tensor, memory: Tensor, known: Tensor, hole: Tensor, places: Tensor | None
+        self,
+        tokens: Tensor,
+        seeds: Tensor,
+        memory: Tensor,
+        known: Tensor,
+        hole: Tensor,
+        places: Tensor | None,
+        key: int | Tensor = 0,
     ) -> tuple:
-        readers, features, readings = self.start(tokens, seeds, memory)
+        readers, features, readings = self.start(tokens, seeds, memory, key)
         left = (hole.max(axis=2) > 0).astype(ms.float32)  # (B, N), 1 for patches that still are to be filled
         steps = left.sum(axis=1, keepdims=True).clip(0, self.sequential_steps)
         fixed = places is not None  # the order is known
         places = places if fixed else ops.ones_like(left) * left.shape[1]
         pick, token = ops.zeros_like(left).expand_dims(1), tokens[:, :1]  # of the patch filled last, none so far
-        given = tokens, memory, known, hole, readers, self.pixel_head()
+        given = tokens, memory, known, hole, readers, self.pixel_head(), key
         state = known, left, places, pick, token, features, readings
         if self.training:  # unrolled: MindSpore 2.10 now and then hangs in the gradient of a loop
             for step in range(min(self.sequential_steps, left.shape[1])):
@@ -150,17 +169,18 @@ class StructureTextureDecoder(nn.Cell):
         pixels, left, places, pick, token, features, readings = state
         if self.sequential_steps < left.shape[1]:
             x = ops.cat((token, tokens), axis=1)
-            x, _, _, _ = self.decode(x, pick.swapaxes(1, 2), features, readings, memory, readers)
-            pixels = pixels + left.expand_dims(2) * hole * ops.dense(x, *given[-1])
+            key = key + (1 + self.sequential_steps) * PASS_KEYS
+            x, _, _, _ = self.decode(x, pick.swapaxes(1, 2), features, readings, memory, readers, key)
+            pixels = pixels + left.expand_dims(2) * hole * ops.dense(x, *self.pixel_head())
         return pixels, to_order(places, steps, self.numbers)
 
-    def start(self, tokens: Tensor, seeds: Tensor, memory: Tensor) -> tuple:
+    def start(self, tokens: Tensor, seeds: Tensor, memory: Tensor, key: int | Tensor = 0) -> tuple:
         """By layer: its reader, and features and readings of the tokens known from the start, 0 for the others."""
         readers, features, readings = (), (), ()
         x, seeds = tokens, seeds.expand_dims(2)
-        for layer in self.layers:
-            reader = layer.reader()
-            x, own_features, own_readings = layer.known(x, memory, reader)
+        for i in range(LAYERS):
+            reader = self.layers[i].reader()
+            x, own_features, own_readings = self.layers[i].known(x, memory, reader, key + i * LAYER_KEYS)
             readers += (reader,)
             features += (seeds * own_features,)
             readings += (seeds * own_readings,)
@@ -171,11 +191,12 @@ class StructureTextureDecoder(nn.Cell):
 
         slots: (B, n, N), one 1 in each row: the patches to choose from; just the next one in a fixed order
         """
-        tokens, memory, known, hole, readers, pixel_head = given
+        tokens, memory, known, hole, readers, pixel_head, key = given
         pixels, left, places, pick, token, features, readings = state
         # The token filled last enters the layers together with those to choose from.
         x, place = ops.cat((token, ops.bmm(slots, tokens)), axis=1), pick.swapaxes(1, 2)
-        x, attention, features, readings = self.decode(x, place, features, readings, memory, readers)
+        key = key + (1 + step) * PASS_KEYS
+        x, attention, features, readings = self.decode(x, place, features, readings, memory, readers, key)
         pick = slots  # (B, 1, N), all 0 in a picture that has no hole left
         if not fixed:
             chosen = self._most_confident(attention, slots, left)
@@ -191,7 +212,14 @@ class StructureTextureDecoder(nn.Cell):
         return ((places == step).astype(ms.float32) * left).expand_dims(1)
 
     def decode(
-        self, x: Tensor, place: Tensor, features: tuple, readings: tuple, memory: Tensor, readers: tuple
+        self,
+        x: Tensor,
+        place: Tensor,
+        features: tuple,
+        readings: tuple,
+        memory: Tensor,
+        readers: tuple,
+        key: int | Tensor = 0,
     ) -> tuple:
         """One known token and n to be filled, (B, 1 + n, D), through all layers; see DecoderLayer.
 
@@ -200,7 +228,7 @@ class StructureTextureDecoder(nn.Cell):
         new_features, new_readings, attention = (), (), None
         for i in range(LAYERS):
             x, attention, own_features, own_readings = self.layers[i](
-                x, place, features[i], readings[i], memory, readers[i]
+                x, place, features[i], readings[i], memory, readers[i], key + i * LAYER_KEYS
             )
             new_features += (own_features,)
             new_readings += (own_readings,)

@@ -8,8 +8,11 @@ from src.dgts.resnet import ResNet50
 from src.dgts.transformer import FeedForward, dense
 from src.dgts.width import scaled
 from src.layers.conv import Conv2d
+from src.layers.dropout import Dropout
 
 LAYERS = 4
+LAYER_KEYS = 4  # keys that the dropouts of a layer use
+KEYS = LAYERS * LAYER_KEYS
 HEADS = 8
 
 
@@ -25,18 +28,19 @@ class SelfAttention(nn.Cell):
         self.in_weight = Parameter(initializer(XavierUniform(), (3 * dim, dim)))
         self.in_bias = Parameter(initializer("zeros", (3 * dim,)))
         self.out = dense(dim, dim)
-        self.dropout = nn.Dropout(p=dropout)
+        self.dropout = Dropout(dropout)
 
-    def construct(self, x: Tensor, positions: Tensor) -> Tensor:
+    def construct(self, x: Tensor, positions: Tensor, key: int | Tensor) -> Tensor:
         batch, count, dim = x.shape
         inner = dim // self.heads
         both = 2 * dim
         query_key = ops.matmul(x + positions, self.in_weight[:both].T) + self.in_bias[:both]
         value = ops.matmul(x, self.in_weight[both:].T) + self.in_bias[both:]
         query_key = query_key.reshape(batch, count, 2, self.heads, inner).transpose(2, 0, 3, 1, 4)
-        query, key = query_key[0], query_key[1]  # (B, heads, N, D / heads)
+        query, keys = query_key[0], query_key[1]  # (B, heads, N, D / heads)
         value = value.reshape(batch, count, self.heads, inner).transpose(0, 2, 1, 3)
-        attention = self.dropout(ops.softmax(ops.matmul(inner**-0.5 * query, key.swapaxes(2, 3))))
+        attention = ops.softmax(ops.matmul(inner**-0.5 * query, keys.swapaxes(2, 3)))
+        attention = self.dropout(attention, key)
         mixed = ops.matmul(attention, value).transpose(0, 2, 1, 3).reshape(batch, count, dim)
         return self.out(mixed)
 
@@ -49,11 +53,11 @@ class EncoderLayer(nn.Cell):
         self.attention = SelfAttention(dim, heads, dropout)
         self.norm = nn.LayerNorm((dim,), epsilon=1e-5)
         self.feed_forward = FeedForward(dim, hidden_dim, dropout)
-        self.dropout = nn.Dropout(p=dropout)
+        self.dropout = Dropout(dropout)
 
-    def construct(self, x: Tensor, positions: Tensor) -> Tensor:
-        x = self.norm(x + self.dropout(self.attention(x, positions)))
-        return self.feed_forward(x)
+    def construct(self, x: Tensor, positions: Tensor, key: int | Tensor) -> Tensor:
+        x = self.norm(x + self.dropout(self.attention(x, positions, key), key + 1))
+        return self.feed_forward(x, key + 2)
 
 
 class TextureEncoder(nn.Cell):
@@ -73,9 +77,9 @@ class TextureEncoder(nn.Cell):
         layers = [EncoderLayer(self.dim, HEADS, scaled(1024, width), dropout) for _ in range(LAYERS)]
         self.layers = nn.CellList(layers)
 
-    def construct(self, image: Tensor) -> Tensor:
+    def construct(self, image: Tensor, key: int | Tensor = 0) -> Tensor:
         features = self.projection(self.backbone(image))
         x = features.reshape(features.shape[0], self.dim, -1).swapaxes(1, 2)
-        for layer in self.layers:
-            x = layer(x, self.positions)
+        for i in range(LAYERS):
+            x = self.layers[i](x, self.positions, key + i * LAYER_KEYS)
         return x

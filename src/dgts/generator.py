@@ -6,6 +6,7 @@ from mindspore import Tensor, nn, ops
 from src.dgts.attention import CoarseFilledAttention, coarse_levels
 from src.dgts.decoder import StructureTextureDecoder
 from src.dgts.embedding import PATCH, from_patches, to_patches, token_positions
+from src.dgts.encoder import KEYS as ENCODER_KEYS
 from src.dgts.encoder import TextureEncoder
 from src.dgts.fill_order import FillOrder, to_places
 from src.dgts.low_resolution import STRIDE, working_image
@@ -16,7 +17,7 @@ class Generator(nn.Cell):
     """Texture encoder, coarse filled attention, structure-texture decoder.
 
     image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; order: int32 (B, T), the numbers of the patches to
-    fill one after the other, padded with -1, where `fill_order` is not to decide
+    fill one after the other, padded with -1, where `fill_order` is not to decide; key: int32, what dropout follows from
     -> the completed picture (B, 3, S/4, S/4), holes not bounded to [-1, 1]; the patches filled in turn, int32 (B, N),
     -1 after the last
 
@@ -45,18 +46,18 @@ class Generator(nn.Cell):
         self.fill_order = None if fill_order == "confidence" else FillOrder(fill_order, side)
         self.numbers = Tensor([range(side**2)], ms.int32)
 
-    def construct(self, image: Tensor, mask: Tensor, order: Tensor | None = None) -> tuple:
-        tokens, seeds, memory, known, hole = self.encode(image * mask, mask)
+    def construct(self, image: Tensor, mask: Tensor, order: Tensor | None = None, key: int | Tensor = 0) -> tuple:
+        tokens, seeds, memory, known, hole = self.encode(image * mask, mask, key)
         places = None
         if order is not None:
             places = to_places(order, self.numbers)
         elif self.fill_order is not None:
             places = self.fill_order(PATCH**2 - hole.sum(axis=2))
         hole = ops.cat((hole, hole, hole), axis=2)
-        pixels, order = self.decoder(tokens, seeds, memory, known, hole, places)
+        pixels, order = self.decoder(tokens, seeds, memory, known, hole, places, key + ENCODER_KEYS + 1)
         return from_patches(pixels, 3), order
 
-    def encode(self, image: Tensor, mask: Tensor) -> tuple:
+    def encode(self, image: Tensor, mask: Tensor, key: int | Tensor = 0) -> tuple:
         """What the decoder starts from.
 
         image: 0 in the holes -> tokens (B, N, D), coarse filled; seeds (B, N), 1 for those known from the start;
@@ -64,5 +65,5 @@ class Generator(nn.Cell):
         """
         known, hole = to_patches(working_image(image)), to_patches(1.0 - working_image(mask))
         levels = coarse_levels(PATCH**2 - hole.sum(axis=2))
-        tokens = self.coarse(self.decoder.embedding(known) + self.positions, levels)
-        return tokens, (levels == 0).astype(ms.float32), self.encoder(image), known, hole
+        tokens = self.coarse(self.decoder.embedding(known) + self.positions, levels, key + ENCODER_KEYS)
+        return tokens, (levels == 0).astype(ms.float32), self.encoder(image, key), known, hole
