@@ -3,7 +3,7 @@
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-BITS = 16  # of a hash that decide whether a number is kept
+ODD = -1640531535  # 2^32 over the golden ratio, as int32: its multiples spread evenly
 
 
 class Dropout(nn.Cell):
@@ -18,20 +18,19 @@ class Dropout(nn.Cell):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.p, self.kept = p, round((1.0 - p) * 2**BITS)
+        self.p, self.limit = p, round(2**31 - p * 2**32)
 
     def construct(self, x: Tensor, key: int | Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
         columns = x.shape[-1]
-        rows = _scramble(ops.arange(0, x.size // columns, dtype=ms.int32) + _scramble(key))
-        places = rows.expand_dims(1) + _scramble(ops.arange(0, columns, dtype=ms.int32)).expand_dims(0)
-        keep = ops.bitwise_and(_scramble(places), 2**BITS - 1) < self.kept
-        return x * (keep.astype(x.dtype) / (1.0 - self.p)).reshape(x.shape)
+        start = _scramble(ops.zeros((1, 1), ms.int32) + key)
+        rows = _scramble(ops.arange(0, x.size // columns, dtype=ms.int32).expand_dims(1) * ODD + start)
+        hashed = _scramble(rows + ops.arange(0, columns, dtype=ms.int32).expand_dims(0) * ODD)
+        keep = (hashed < self.limit).astype(x.dtype) * (1.0 / (1.0 - self.p))
+        return x * keep.reshape(x.shape)
 
 
 def _scramble(x: Tensor) -> Tensor:
-    """An integer hash: int32 -> int32, neighbours far apart. Products wrap around."""
-    x = ops.bitwise_xor(x, ops.bitwise_right_shift(x, 16)) * 0x45D9F3B
-    x = ops.bitwise_xor(x, ops.bitwise_right_shift(x, 15)) * 0x2C1B3C6D
-    return ops.bitwise_xor(x, ops.bitwise_right_shift(x, 14))
+    """An integer hash whose upper bits are good, int32 -> int32. Products wrap around."""
+    return ops.bitwise_xor(x, ops.bitwise_right_shift(x, 15)) * 0x2C1B3C6D

@@ -1,5 +1,7 @@
 """Training of DGTS's generator (Sec. 4.1)."""
 
+import mindspore as ms
+import numpy as np
 from mindspore import Tensor
 
 from src.checkpoint import NetworkInfo, load_network, network_file
@@ -14,6 +16,7 @@ from src.training.adamw import AdamW
 from src.training.model import ModelTraining, load_vgg
 from src.training.train_step import TrainOneStep
 
+KEYS = 1009  # more than one iteration uses
 RANDOM = "none"  # for --pretrained_resnet: no file, on purpose
 
 
@@ -55,9 +58,14 @@ class DGTSTraining(ModelTraining):
 
     def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         image, mask = batch
-        total, terms, completed = self.train_step(image, mask)
+        total, terms, completed = self.train_step(image, mask, self.dropout_key())
         self.seen = image, mask, completed
         return (*terms, total)
+
+    def dropout_key(self) -> Tensor:
+        """What this iteration's dropout follows from: another in each, the same if it is run again."""
+        done = int(self.optimizers["generator"].global_step.asnumpy()[0])
+        return Tensor(np.random.default_rng((self.config.seed, done)).integers(2**31), ms.int32)
 
     def sample_rows(self, count: int = 4) -> list[Row]:
         rows = []
