@@ -16,7 +16,6 @@ from src.training.adamw import AdamW
 from src.training.model import ModelTraining, load_vgg
 from src.training.train_step import TrainOneStep
 
-KEYS = 1009  # more than one iteration uses
 RANDOM = "none"  # for --pretrained_resnet: no file, on purpose
 
 
