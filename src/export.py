@@ -48,9 +48,8 @@ HOLES = {"ctsdg": ((0.2, 0.4),), "dgts": ((0.2, 0.4), (0, 0), (1, 1), (0.02, 0.1
 class Exported:
     """A cell with inputs to try it on, each (B, …) and by name, and what it makes of them, by name."""
 
-    suffix: str  # of the file's name
     network: nn.Cell
-    info: NetworkInfo
+    facts: Mapping[str, object]  # what the .json says of the weights
     inputs: Mapping[str, np.ndarray]
     outputs: Mapping[str, np.ndarray]
 
@@ -59,18 +58,18 @@ def try_network(network: nn.Cell, info: NetworkInfo, batch_size: int, parts: boo
     """What export.py writes: the cell that completes pictures, then with `parts` DGTS's generator and upsampler."""
     inputs = example_inputs(info, max(batch_size, len(HOLES[info.model])))
 
-    def tried(suffix: str, cell: nn.Cell, info: NetworkInfo, inputs: Mapping, names: Sequence[str]) -> Exported:
+    def tried(cell: nn.Cell, facts: Mapping, inputs: Mapping, names: Sequence[str]) -> Exported:
         outputs = run_batches(cell, list(inputs.values()), batch_size)
-        return Exported(suffix, cell, info, inputs, dict(zip(names, outputs, strict=True)))
+        return Exported(cell, facts, inputs, dict(zip(names, outputs, strict=True)))
 
-    found = [tried("", network, info, inputs, ("composite",))]
+    found = [tried(network, info.facts(), inputs, ("composite",))]
     if parts:
-        small = replace(info, network="low_resolution")
-        found.append(tried("_generator", network.low_resolution, small, inputs, ("low", "order")))
+        facts = replace(info, network="low_resolution").facts()
+        found.append(tried(network.low_resolution, facts, inputs, ("low", "order")))
         masked = masked_input(*map(Tensor, inputs.values())).asnumpy()
         inputs = {"masked": masked, "low": found[-1].outputs["low"]}
-        large = NetworkInfo("upsampler", "upsampler", image_size=info.image_size)
-        found.append(tried("_upsampler", network.upsampler, large, inputs, ("output",)))
+        facts = {"model": "upsampler", "network": "upsampler", "image_size": info.image_size}
+        found.append(tried(network.upsampler, facts, inputs, ("output",)))
     return found
 
 
@@ -109,7 +108,7 @@ def export_mindir(exported: Exported, batch_size: int, path: Path) -> None:
         ]
 
     facts = {
-        **exported.info.facts(),
+        **exported.facts,
         "batch_size": batch_size,
         "inputs": described(exported.inputs),
         "outputs": described(exported.outputs),

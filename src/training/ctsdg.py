@@ -54,7 +54,7 @@ class CTSDGTraining(ModelTraining):
             "discriminator": nn.Adam(discriminator.trainable_params(), rate * self.config.dis_lr_multiplier),
         }
         self.generator_step = TrainOneStep(self.generator_loss, self.optimizers["generator"])
-        self.discriminator_step = nn.TrainOneStepCell(self.discriminator_loss, self.optimizers["discriminator"])
+        self.discriminator_step = TrainOneStep(self.discriminator_loss, self.optimizers["discriminator"], has_aux=False)
         self.generator_step.set_train()
         self.discriminator_step.set_train()
         if self.generator_loss.vgg is not None:

@@ -1,7 +1,7 @@
 """Training of DGTS's upsampler: a hinge GAN whose discriminator learns at a rate of its own."""
 
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor
 
 from src.checkpoint import NetworkInfo
 from src.data.images import to_uint8
@@ -63,7 +63,7 @@ class UpsamplerTraining(ModelTraining):
             "discriminator": AdamW(discriminator, rate * self.config.dis_lr_multiplier, BETAS),
         }
         self.upsampler_step = TrainOneStep(self.upsampler_loss, self.optimizers["upsampler"])
-        self.discriminator_step = nn.TrainOneStepCell(self.discriminator_loss, self.optimizers["discriminator"])
+        self.discriminator_step = TrainOneStep(self.discriminator_loss, self.optimizers["discriminator"], has_aux=False)
         self.upsampler_step.set_train()
         self.discriminator_step.set_train()
         if self.upsampler_loss.vgg is not None:
