@@ -42,14 +42,9 @@ class DGTSTraining(ModelTraining):
         self.loss = GeneratorLoss(generator, vgg, weights)
 
     def start_stage(self, stage: int) -> None:
-        generator, c = self.networks["generator"], self.config
-        backbone = generator.encoder.backbone.trainable_params()
-        names = {parameter.name for parameter in backbone}
-        groups = [
-            {"params": backbone, "lr": c.backbone_lr},
-            {"params": [p for p in generator.trainable_params() if p.name not in names], "lr": c.gen_lr_train},
-        ]
-        self.optimizers = {"generator": AdamW(groups, c.gen_lr_train, weight_decay=c.weight_decay)}
+        c = self.config
+        optimizer = make_optimizer(self.networks["generator"], c.gen_lr_train, c.backbone_lr, c.weight_decay)
+        self.optimizers = {"generator": optimizer}
         self.train_step = TrainOneStep(self.loss, self.optimizers["generator"])
         self.train_step.set_train()
         if self.loss.vgg is not None:
@@ -72,6 +67,15 @@ class DGTSTraining(ModelTraining):
             image, mask = (working_image(array[None])[0] for array in (image, mask))
             rows.append(Row([to_uint8(picture) for picture in (image * mask, completed, image)]))
         return rows
+
+
+def make_optimizer(generator: Generator, rate: float, backbone_rate: float, weight_decay: float) -> AdamW:
+    """AdamW, with a rate of its own for what learns of the backbone."""
+    backbone = generator.encoder.backbone.trainable_params()
+    names = {parameter.name for parameter in backbone}
+    others = [parameter for parameter in generator.trainable_params() if parameter.name not in names]
+    groups = [{"params": backbone, "lr": backbone_rate}, {"params": others, "lr": rate}]
+    return AdamW(groups, rate, weight_decay=weight_decay)
 
 
 def check_resnet(config) -> None:
