@@ -39,22 +39,27 @@ class RunFolder:
             last.write_text("", encoding="utf-8")
         self._write_rows([])
 
-    def resume(self) -> tuple[Path, int]:
-        """The newest checkpoint and its iteration; rows of metrics.csv that came after it are dropped."""
+    def newest(self) -> tuple[Path, int]:
+        """The newest checkpoint and its iteration."""
         last = self.checkpoints / LAST
         name = last.read_text(encoding="utf-8").strip() if last.is_file() else ""
         checkpoint = self.checkpoints / name
         if not NUMBER.fullmatch(name) or not checkpoint.is_dir():
             raise InputError(f"--resume: {last} names no checkpoint; start without --resume")
+        return checkpoint, int(name)
+
+    def resume(self) -> tuple[Path, int]:
+        """`newest`, to go on from: rows of metrics.csv that came after it are dropped."""
+        checkpoint, iteration = self.newest()
         self._make_folders()
         folders = [path for path in self.checkpoints.iterdir() if NUMBER.fullmatch(path.name)]
-        self.written = sorted(path for path in folders if path.name <= name)
+        self.written = sorted(path for path in folders if path.name <= checkpoint.name)
         rows = []
         if self.metrics.is_file():
             with open(self.metrics, newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) <= int(name)]
+                rows = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) <= iteration]
         self._write_rows(rows)
-        return checkpoint, int(name)
+        return checkpoint, iteration
 
     def add_row(self, values: list) -> None:
         with open(self.metrics, "a", newline="", encoding="utf-8") as file:

@@ -17,13 +17,17 @@ from src.progress import Progress
 from src.sheet import picture_sheet
 from src.training.curves import draw_curves
 from src.training.model import ModelTraining
+from src.training.ranks import check_agreement, take_values_of_rank_0
 from src.training.run_folder import RunFolder
 
 STAGE = "stage"  # the entry of trainer.ckpt that says which stage its optimizers are of
 
 
-def train(config, training: type[ModelTraining], rank: int = 0, world: int = 1) -> Path:
-    """Run both stages as the options say; returns the last checkpoint. Raises InputError for what a user can mend."""
+def train(config, training: type[ModelTraining], rank: int = 0, world: int = 1) -> Path | None:
+    """Run both stages as the options say. Raises InputError for what a user can mend.
+
+    Rank 0 alone writes, and returns the last checkpoint.
+    """
     total = config.train_iter + config.finetune_iter
     if total == 0:
         raise InputError("there is nothing to train: --train_iter and --finetune_iter are both 0")
@@ -35,24 +39,31 @@ def train(config, training: type[ModelTraining], rank: int = 0, world: int = 1) 
     done, state = 0, None
     if config.resume:
         check_unchanged(config, run.config, model.fixed)
-        checkpoint, done = run.resume()
+        checkpoint, done = run.resume() if rank == 0 else run.newest()
         model.load(checkpoint)
         state = checkpoint / "trainer.ckpt"
     else:
         if config.init_checkpoint:
             model.load(config.init_checkpoint)
-        run.start(config.overwrite)
-    config.dump(run.config)
+        if rank == 0:
+            run.start(config.overwrite)
+    if world > 1:
+        check_agreement(done)  # all have read what rank 0 now writes over
+    if rank == 0:
+        config.dump(run.config)
     if done >= total:
         print(f"{run.path} has its {total} iterations; more of them need a larger --train_iter or --finetune_iter")
-        return run.written[-1]
+        return checkpoint
 
     count = len(samples.image_paths)
-    print(f"Training {config.model} on {count} pictures, iterations {done + 1} to {total}", flush=True)
+    shard = f", batch {rank + 1} of every {world}" if world > 1 else ""
+    print(f"Training {config.model} on {count} pictures, iterations {done + 1} to {total}{shard}", flush=True)
     with Progress(total, "Training", done) as progress:
         for stage, first, last in ((1, 0, config.train_iter), (2, config.train_iter, total)):
             if max(first, done) >= last:
                 continue
+            if world > 1:
+                take_values_of_rank_0(model.networks)
             model.start_stage(stage)
             if state:
                 load_optimizers(state, stage, model.optimizers)
@@ -60,7 +71,9 @@ def train(config, training: type[ModelTraining], rank: int = 0, world: int = 1) 
             dataset = build_training_dataset(
                 samples, done, last - done, config.batch_size, rank, world, config.num_parallel_workers
             )
-            done = _run_stage(config, run, model, iterate(dataset), progress, stage, done, last)
+            done = _run_stage(config, run if rank == 0 else None, model, iterate(dataset), progress, stage, done, last)
+    if rank > 0:
+        return None
     draw_curves(run.metrics, run.path / "losses.png")
     print(f"Wrote {run.path}: losses.png, metrics.csv, samples/, checkpoint {run.written[-1]}", flush=True)
     return run.written[-1]
@@ -68,7 +81,7 @@ def train(config, training: type[ModelTraining], rank: int = 0, world: int = 1) 
 
 def _run_stage(
     config,
-    run: RunFolder,
+    run: RunFolder | None,
     model: ModelTraining,
     batches: Iterator,
     progress: Progress,
@@ -81,6 +94,9 @@ def _run_stage(
         losses = model.step(batch)
         done += 1
         counted += 1
+        if run is None:
+            progress.update()
+            continue
         logs = done % config.log_frequency_step == 0 or done == last
         saves = done % config.save_checkpoint_steps == 0 or done == last
         if logs or saves:

@@ -1,7 +1,7 @@
 """One iteration of CTSDG's training, written to FOLDER/RANK.npz: one_step.py FOLDER [--option value ...]
 
-What test_distributed.py starts, alone and with msrun. Batch norms use their running statistics: with those of a batch,
-two ranks of two pictures are not one of four.
+What test_distributed.py starts, alone and with msrun; ranks then also do what src/training/ranks.py has for them. Batch
+norms use their running statistics: with those of a batch, two ranks of two pictures are not one of four.
 """
 
 import sys
@@ -12,6 +12,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from model_utils.config import load_config
 from model_utils.device import prepare
+from src.errors import InputError
 
 
 def main(folder: Path, words: list[str]) -> None:
@@ -21,6 +22,7 @@ def main(folder: Path, words: list[str]) -> None:
 
     from src.data.dataset import build_training_dataset, iterate
     from src.training.ctsdg import CTSDGTraining
+    from src.training.ranks import check_agreement, take_values_of_rank_0
     from src.training.trainer import optimizer_state, training_samples
 
     model = CTSDGTraining(config)
@@ -38,6 +40,17 @@ def main(folder: Path, words: list[str]) -> None:
     arrays |= {f"after.{key}": array for key, array in values(model).items()}
     for name, optimizer in model.optimizers.items():
         arrays |= {f"{name}.{key}": p.asnumpy() for key, p in optimizer_state(optimizer).items()}
+    if device.world > 1:
+        for network in model.networks.values():
+            for parameter in network.get_parameters():
+                parameter.set_data(parameter + device.rank)
+        take_values_of_rank_0(model.networks)
+        arrays |= {f"taken.{key}": array for key, array in values(model).items()}
+        check_agreement(7)
+        try:
+            check_agreement(device.rank)
+        except InputError as error:
+            arrays["disagreement"] = str(error)
     np.savez(folder / f"{device.rank}.npz", **arrays)
 
 

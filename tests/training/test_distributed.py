@@ -1,15 +1,19 @@
 """Two ranks under msrun are one process with the joint batch."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
-from tests.training.conftest import words
+from tests.training.conftest import assert_same, rows, words
 
 ROOT = Path(__file__).parents[2]
 MSRUN = ("--worker_num=2", "--local_worker_num=2", "--join=True", "--tail_worker_log=2")
@@ -90,7 +94,87 @@ def test_gradients_are_those_of_the_joint_batch(alone_and_together):
 def test_ranks_stay_the_same_bit_by_bit(alone_and_together):
     """Weights, moments and the vectors of the spectral norms, so that it does not matter whose are saved."""
     _, (first, second) = alone_and_together
-    names = [name for name in first if not name.startswith("batch.")]
+    names = [name for name in first if not name.startswith(("batch.", "disagreement"))]
     assert any(name.startswith("after.") and name.endswith(".u") for name in names)
     for name in names:
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+def test_all_take_the_values_of_rank_0(alone_and_together):
+    _, ranks = alone_and_together
+    names = [name for name in ranks[0] if name.startswith("taken.")]
+    assert any(name.endswith(".moving_mean") for name in names)
+    for name in names:
+        for rank in ranks:
+            np.testing.assert_array_equal(rank[name], ranks[0][name.replace("taken.", "after.", 1)], err_msg=name)
+
+
+def test_ranks_refuse_to_go_on_from_different_iterations(alone_and_together):
+    _, ranks = alone_and_together
+    for number, rank in enumerate(ranks):
+        assert str(rank["disagreement"]).startswith(f"ranks go on from iterations [0, 1], this one from {number}; ")
+
+
+@pytest.fixture
+def start(tmp_path, pictures) -> Callable[..., subprocess.Popen]:
+    """start("name", option=value, …): a run of two ranks, started by the script that users call."""
+
+    def start(name: str, *flags: str, **options: object) -> subprocess.Popen:
+        small = {
+            "save_path": tmp_path / name,
+            "data_root": pictures,
+            "mode": "pynative",
+            "image_size": 128,
+            "width": 0.02,
+            "edge_mode": "clean",
+            "batch_size": 2,
+            "perceptual_loss_w": 0,
+            "style_loss_w": 0,
+            "log_frequency_step": 1,
+            "train_iter": 4,
+            "finetune_iter": 2,
+            "save_checkpoint_steps": 2,
+        }
+        script = ROOT / "scripts" / "run_distribute_train_cpu.sh"
+        return subprocess.Popen(
+            ["bash", script, "2", *words(small | options), *flags],
+            env={**os.environ, "PYTHON": sys.executable},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def ranks_of(folder: Path) -> list[psutil.Process]:
+    found = [process for process in psutil.process_iter(["cmdline"]) if str(folder) in (process.info["cmdline"] or [])]
+    return [process for process in found if process.environ().get("MS_ROLE") == "MS_WORKER"]
+
+
+def test_a_dead_rank_ends_the_job_and_the_run_resumes(start, tmp_path):
+    straight = start("straight")
+    output, errors = straight.communicate(timeout=600)
+    assert straight.returncode == 0, output + errors
+    assert "iterations 1 to 6, batch 1 of every 2" in output
+    (other,) = (tmp_path / "straight" / "logs").glob("*/worker_1.log")
+    assert "iterations 1 to 6, batch 2 of every 2" in other.read_text()
+    assert len(rows(tmp_path / "straight")) == 6
+
+    killed, last = start("killed"), tmp_path / "killed" / "checkpoints" / "last"
+    while not (last.is_file() and last.read_text()):
+        assert killed.poll() is None
+        time.sleep(0.1)
+    (victim,) = (process for process in ranks_of(tmp_path / "killed") if process.environ()["MS_NODE_ID"] == "1")
+    victim.send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    _, errors = killed.communicate(timeout=60)
+    assert time.monotonic() - began < 60
+    assert killed.returncode == 128 + signal.SIGKILL
+    assert "error: rank 1 was killed by SIGKILL, so the job was stopped; logs: " in errors
+    assert ranks_of(tmp_path / "killed") == []
+
+    resumed = start("killed", "--resume")
+    output, errors = resumed.communicate(timeout=600)
+    assert resumed.returncode == 0, output + errors
+    assert_same(tmp_path / "straight", tmp_path / "killed", 6)
