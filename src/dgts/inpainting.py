@@ -1,6 +1,6 @@
 """DGTS as a user needs it: a picture with a hole in, the completed picture out."""
 
-from mindspore import Tensor, nn
+from mindspore import Tensor, jit, nn
 
 from src.dgts.low_resolution import STRIDE, HalveBicubic
 from src.dgts.upsampler import masked_input
@@ -18,6 +18,7 @@ class LowResolutionInpainting(nn.Cell):
         self.generator, self.halve = generator, HalveBicubic(image_size // STRIDE)
         self.set_train(False)
 
+    @jit  # in either mode: operator by operator, the decoder's loop takes minutes
     def construct(self, image: Tensor, mask: Tensor) -> tuple:
         completed, order = self.generator(image, mask)
         return self.halve(completed), order
