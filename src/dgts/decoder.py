@@ -114,7 +114,7 @@ class StructureTextureDecoder(nn.Cell):
 
     tokens: (B, N, D), coarse filled; seeds: (B, N), 1 for the tokens known from the start; memory: (B, R, D');
     known: (B, N, 3 8 8), pixels, 0 in holes; hole: (B, N, 3 8 8), 1 in holes; places: (B, N), see FillOrder, or None
-    to fill next the patch whose attention in the last layer has the highest peak
+    to fill next the patch whose attention in the last layer has the highest peak, to 16 bits
     -> pixels (B, N, 3 8 8); the patches filled in turn, int32 (B, N), -1 after the last
 
     `sequential_steps` patches at most are filled in turn, the rest at once.
@@ -240,8 +240,13 @@ class StructureTextureDecoder(nn.Cell):
         return (ops.cumsum(left, 1).expand_dims(1) == rows).astype(ms.float32) * left.expand_dims(1)
 
     def _most_confident(self, attention: Tensor, slots: Tensor, left: Tensor) -> Tensor:
-        """The row of the highest attention among patches left: (B, capacity, R) -> (B, 1, capacity), a 1 there."""
+        """The row of the highest attention among patches left: (B, capacity, R) -> (B, 1, capacity), a 1 there.
+
+        Peaks that differ by rounding alone are ties, which the lowest number wins, or the order would depend on the
+        number of threads.
+        """
+        peak = ops.round(attention.max(axis=2) * 2.0**16)
         taken = 1.0 - ops.bmm(slots, left.expand_dims(2)).squeeze(2)
-        row = (attention.max(axis=2) + MASKED * taken).argmax(axis=1).expand_dims(1)
+        row = (peak + MASKED * taken).argmax(axis=1).expand_dims(1)
         open_ = (left.sum(axis=1, keepdims=True) > 0).astype(ms.float32)
         return ((row == self.numbers[:, : slots.shape[1]]).astype(ms.float32) * open_).expand_dims(1)

@@ -3,7 +3,6 @@
 The official code's own order is rounding noise: see docs/fill_order.md.
 """
 
-import json
 from pathlib import Path
 
 import mindspore as ms
@@ -12,7 +11,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from src.checkpoint import NetworkInfo, load_network
-from src.convert import dgts, vgg
+from src.convert import dgts
 from src.data.images import load_image, normalise
 from src.data.masks import read_mask, resize_mask
 from src.dgts.attention import coarse_levels
@@ -23,14 +22,11 @@ from src.dgts.low_resolution import HalveBicubic, halving_matrix, working_image
 from src.losses.perceptual import VGG19Features
 from src.training.dgts import make_optimizer
 from src.training.train_step import TrainOneStep
+from tests.dgts.conftest import DATA
 from tests.parity.digests import assert_close, digest
-from tests.parity.rule_weights import rule_state
 
-torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
 
-DATA = Path(__file__).parents[1] / "data" / "dgts"
-SHAPES = json.loads((DATA / "official_shapes.json").read_text())
 MASKS = (0, 1, 2)
 TOLERANCE = 1e-3
 SEQUENTIAL_PICKS = 16  # of the training variant
@@ -47,18 +43,6 @@ def graph():
     ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> Path:
-    """A folder with generator.ckpt and vgg19.ckpt, made of files in the official code's and torchvision's layouts."""
-    folder = tmp_path_factory.mktemp("published")
-    generator, features = (rule_state(SHAPES[name]) for name in ("generator", "vgg19_features"))
-    torch.save({f"module.{name}": torch.from_numpy(array) for name, array in generator.items()}, folder / "places.pth")
-    torch.save({name: torch.from_numpy(array) for name, array in features.items()}, folder / "vgg19.pth")
-    dgts.from_official(folder / "places.pth", folder / "generator.ckpt")
-    vgg.vgg19_from_torchvision(folder / "vgg19.pth", folder / "vgg19.ckpt")
-    return folder
-
-
 def load(folder: Path, **options) -> Generator:
     generator = Generator(**options).set_train(False)
     load_network(folder / "generator.ckpt", generator, NetworkInfo("dgts", "generator"))
@@ -66,8 +50,8 @@ def load(folder: Path, **options) -> Generator:
 
 
 @pytest.fixture(scope="module")
-def generator(files) -> Generator:
-    return load(files)
+def generator(published) -> Generator:
+    return load(published)
 
 
 @pytest.fixture(scope="module")
@@ -157,11 +141,11 @@ class Gradients(nn.Cell):
 
 
 @pytest.fixture(scope="module")
-def training(files) -> tuple[Generator, Gradients]:
+def training(published) -> tuple[Generator, Gradients]:
     """The training variant, without dropout."""
-    generator = load(files, sequential_steps=SEQUENTIAL_PICKS, dropout=0.0)
+    generator = load(published, sequential_steps=SEQUENTIAL_PICKS, dropout=0.0)
     features = VGG19Features(VGG_TAPS)
-    load_network(files / "vgg19.ckpt", features, NetworkInfo("vgg19", "vgg19"))
+    load_network(published / "vgg19.ckpt", features, NetworkInfo("vgg19", "vgg19"))
     network = GeneratorLoss(generator, features, LossWeights())
     generator.set_train()
     return generator, Gradients(network, generator)
@@ -196,12 +180,12 @@ def test_training_gives_the_published_losses_and_gradients(training, training_ba
     assert frozen == set(recorded["train.no_grad"])
 
 
-def test_two_steps_of_adamw_go_as_the_published_ones(files, training_batch):
+def test_two_steps_of_adamw_go_as_the_published_ones(published, training_batch):
     """Rates, decay and what is frozen as in DGTSTraining, with the recorded orders."""
     recorded = dict(np.load(DATA / "generator_training.npz"))
-    generator = load(files, sequential_steps=SEQUENTIAL_PICKS, dropout=0.0).set_train()
+    generator = load(published, sequential_steps=SEQUENTIAL_PICKS, dropout=0.0).set_train()
     features = VGG19Features(VGG_TAPS)
-    load_network(files / "vgg19.ckpt", features, NetworkInfo("vgg19", "vgg19"))
+    load_network(published / "vgg19.ckpt", features, NetworkInfo("vgg19", "vgg19"))
     network = GeneratorLoss(generator, features, LossWeights())
     step = TrainOneStep(network, make_optimizer(generator, rate=1e-4, backbone_rate=1e-5, weight_decay=1e-4))
     for order, losses in zip(recorded["order"], recorded["losses"], strict=True):

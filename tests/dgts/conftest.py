@@ -1,0 +1,29 @@
+"""The published networks at full width, through the converter."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.parity.official import run_convert
+from tests.parity.rule_weights import rule_state
+
+DATA = Path(__file__).parents[1] / "data" / "dgts"
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory) -> Path:
+    """A folder with generator.ckpt, upsampler.ckpt and vgg19.ckpt, of files in the official codes' layouts."""
+    torch = pytest.importorskip("torch")
+    shapes = json.loads((DATA / "official_shapes.json").read_text())
+    folder = tmp_path_factory.mktemp("published")
+
+    def write(name: str, prefix: str = "") -> Path:
+        state = {prefix + key: torch.from_numpy(array) for key, array in rule_state(shapes[name]).items()}
+        torch.save(state, folder / f"{name}.pth")
+        return folder / f"{name}.pth"
+
+    run_convert("official", "dgts", write("generator", "module."), folder / "generator.ckpt")
+    run_convert("official", "upsampler", write("upsampler"), folder / "upsampler.ckpt")
+    run_convert("torchvision", "vgg19", write("vgg19_features"), folder / "vgg19.ckpt")
+    return folder

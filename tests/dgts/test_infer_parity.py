@@ -1,0 +1,95 @@
+"""The whole of DGTS at full width, as a user runs it, gives the published pictures; and what an exported file gives."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn
+from PIL import Image
+
+from tests.dgts.conftest import DATA
+
+ROOT = Path(__file__).parents[2]
+CASES = (0, 1, 2)  # picture i mod 2 with mask i
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """A folder images/ and a folder masks/ with the pictures of the three cases."""
+    folder = tmp_path_factory.mktemp("cases")
+    for name in ("images", "masks"):
+        (folder / name).mkdir()
+    for i in CASES:
+        shutil.copy(DATA / "images" / f"{i % 2:02d}.png", folder / "images" / f"{i}.png")
+        shutil.copy(DATA / "masks" / f"{i:02d}.png", folder / "masks" / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(published, tmp_path_factory) -> Path:
+    """dgts.mindir, with its two parts beside it."""
+    path = tmp_path_factory.mktemp("exported") / "dgts.mindir"
+    call("export.py", checkpoint_path=published, output_path=path, export_parts=True)
+    return path
+
+
+def call(entry_point: str, **options: object) -> None:
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    subprocess.run([sys.executable, ROOT / entry_point, *words], check=True)
+
+
+def assert_published(checkpoint: Path, pictures: Path, output: Path, **options: object) -> None:
+    call(
+        "infer.py",
+        model="dgts",
+        checkpoint_path=checkpoint,
+        image=pictures / "images",
+        mask=pictures / "masks",
+        output=output,
+        **options,
+    )
+    for i in CASES:
+        completed = np.asarray(Image.open(output / f"{i}.png")).astype(int)
+        expected = np.asarray(Image.open(DATA / f"completed_{i:02d}.png")).astype(int)
+        assert np.abs(completed - expected).max() <= 3
+        original = np.asarray(Image.open(pictures / "images" / f"{i}.png"))
+        hole = np.asarray(Image.open(pictures / "masks" / f"{i}.png").convert("L")) >= 128
+        np.testing.assert_array_equal(completed[~hole], original[~hole])
+
+
+@pytest.mark.parametrize("mode", ["graph", "pynative"])
+def test_converted_weights_give_the_published_pictures(published, pictures, mode, tmp_path):
+    assert_published(published, pictures, tmp_path / "out", mode=mode)
+
+
+def test_so_does_the_exported_file(exported, pictures, tmp_path):
+    assert_published(exported, pictures, tmp_path / "out")
+
+
+def test_the_exported_generator_fills_in_the_recorded_order(exported):
+    generator = nn.GraphCell(ms.load(str(exported.with_name("dgts_generator.mindir"))))
+    recorded, expected = np.load(DATA / "generator.npz"), np.load(DATA / "end_to_end.npz")
+    for i in CASES:
+        image, mask = recorded["image"][i % 2][None], recorded["mask"][i][None]
+        low, order = generator(Tensor(image), Tensor(mask))
+        steps = expected[f"case{i}.order"]
+        np.testing.assert_array_equal(order.asnumpy()[0, : len(steps)], steps)
+        np.testing.assert_allclose(low.asnumpy(), expected[f"case{i}.low32"], rtol=0, atol=1e-3)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
+def test_one_thread_and_two_give_the_same(published, tmp_path):
+    for threads in (1, 2):
+        words = [str(published), str(threads), str(tmp_path / f"{threads}.npz")]
+        subprocess.run([sys.executable, "-m", "tests.dgts.complete", *words], cwd=ROOT, check=True)
+    one, two = (np.load(tmp_path / f"{threads}.npz") for threads in (1, 2))
+    for fill_order in ("known_pixels", "confidence"):
+        np.testing.assert_array_equal(one[f"{fill_order}.order"], two[f"{fill_order}.order"])
+        completed = f"{fill_order}.completed"
+        np.testing.assert_allclose(one[completed], two[completed], rtol=0, atol=1e-4)  # values up to 6
