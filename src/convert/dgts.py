@@ -62,7 +62,14 @@ GENERATOR = (
 )
 
 # Channel counts of the published network, and an official array that is as long.
-COUNTED = {384: "aq.bias", 256: "input_proj.bias", 64: "backbone.0.body.bn1.weight"}
+COUNTED = {
+    1536: "decoder.layers.0.linear1.bias",
+    1024: "encoder.layers.0.linear1.bias",
+    512: "backbone.0.body.layer4.0.bn1.weight",
+    384: "aq.bias",
+    256: "input_proj.bias",
+    64: "backbone.0.body.bn1.weight",
+}
 
 
 def layout(width: float) -> tuple[dict[str, tuple], list]:
