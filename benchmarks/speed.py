@@ -1,7 +1,8 @@
-"""Seconds and memory of CTSDG at full size, as a table: python benchmarks/speed.py [--width 1.0] [--repeats 5]
+"""Seconds and memory at full size, as a table: python benchmarks/speed.py [--model ctsdg|dgts] [--repeats 5]
 
 Each row is a process of its own, so that its peak memory is its own. Weights and pictures are random: they cost the
-same. First call: loading excluded, compiling included. The rest are medians over the repeats.
+same. A third of each picture is hole, strokes of a brush. First call: loading excluded, compiling included. The rest
+are medians over the repeats.
 """
 
 import argparse
@@ -17,27 +18,39 @@ from model_utils.config import load_config
 from model_utils.device import prepare
 
 SIDE = 256
-ROWS = (("inpaint", 1), ("inpaint", 4), ("train", 2))
+ROWS = {
+    "ctsdg": (("inpaint", 1), ("inpaint", 4), ("train", 2)),
+    "dgts": (
+        ("generator, known_pixels", 1),
+        ("generator, known_pixels", 8),
+        ("generator, confidence", 1),
+        ("generator, confidence", 8),
+        ("upsampler", 1),
+        ("inpaint", 1),
+        ("train generator", 2),
+        ("train upsampler", 1),
+    ),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="ctsdg", choices=ROWS)
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--mode", default="graph", choices=("graph", "pynative"))
     parser.add_argument("--device_target", default="CPU")
-    parser.add_argument("--only", help="one row, in this process: inpaint-4")
+    parser.add_argument("--only", help="one row, by its number from 0, in this process")
     args = parser.parse_args()
     if args.only:
-        name, batch = args.only.split("-")
-        print(measure(name, int(batch), args))
+        print(measure(*ROWS[args.model][int(args.only)], args))
         return
 
-    print(f"CTSDG, width {args.width:g}, {SIDE}x{SIDE}, {args.mode} mode, {args.device_target}")
+    print(f"{args.model}, width {args.width:g}, {SIDE}x{SIDE}, {args.mode} mode, {args.device_target}")
     print("| work | batch | first call, s | s per call | s per picture | peak memory, GB |")
     print("|---|---:|---:|---:|---:|---:|")
-    for name, batch in ROWS:
-        command = [sys.executable, __file__, *sys.argv[1:], "--only", f"{name}-{batch}"]
+    for i in range(len(ROWS[args.model])):
+        command = [sys.executable, __file__, *sys.argv[1:], "--only", str(i)]
         result = subprocess.run(command, check=True, capture_output=True, text=True)
         print(result.stdout.strip().splitlines()[-1], flush=True)
 
@@ -45,9 +58,19 @@ def main() -> None:
 def measure(name: str, batch: int, args: argparse.Namespace) -> str:
     """One row of the table."""
     options = ["--mode", args.mode, "--device_target", args.device_target, "--width", str(args.width)]
-    config = load_config(options)
-    prepare(config)
-    call = {"inpaint": inpainting, "train": training_iteration}[name](config, random_batch(batch))
+    prepare(load_config(options))
+    calls = {
+        "ctsdg": {"inpaint": ctsdg, "train": train_ctsdg},
+        "dgts": {
+            "generator, known_pixels": lambda *args: dgts_generator("known_pixels", *args),
+            "generator, confidence": lambda *args: dgts_generator("confidence", *args),
+            "upsampler": dgts_upsampler,
+            "inpaint": dgts,
+            "train generator": train_dgts,
+            "train upsampler": train_upsampler,
+        },
+    }
+    call = calls[args.model][name](options, random_batch(batch))
     seconds = []
     for _ in range(args.repeats + 1):
         start = time.perf_counter()
@@ -59,34 +82,85 @@ def measure(name: str, batch: int, args: argparse.Namespace) -> str:
 
 
 def random_batch(batch: int) -> tuple:
-    """image, mask (a third of it hole), edge, gray"""
+    """image, mask, edge, gray"""
     import numpy as np
     from mindspore import Tensor
 
+    from src.data.masks import draw_mask
+
     rng = np.random.default_rng(0)
-    shapes = [(batch, channels, SIDE, SIDE) for channels in (3, 1, 1, 1)]
-    image, mask, edge, gray = (rng.random(shape, dtype=np.float32) for shape in shapes)
-    arrays = 2 * image - 1, np.float32(mask > 1 / 3), np.float32(edge > 0.9), gray
-    return tuple(Tensor(array) for array in arrays)
+    image, edge, gray = (rng.random((batch, channels, SIDE, SIDE), dtype=np.float32) for channels in (3, 1, 1))
+    mask = np.stack([draw_mask(rng, SIDE, 0.32, 0.34) for _ in range(batch)])
+    return tuple(Tensor(array) for array in (2 * image - 1, mask, np.float32(edge > 0.9), gray))
 
 
-def inpainting(config, batch: tuple):
+def width(options: list[str]) -> float:
+    return load_config(options).width
+
+
+def ctsdg(options: list[str], batch: tuple):
     from src.ctsdg import Generator
     from src.ctsdg.inpainting import Inpainting
 
-    network = Inpainting(Generator(config.width))
+    network = Inpainting(Generator(width(options)))
     return lambda: network(*batch).asnumpy()
 
 
-def training_iteration(config, batch: tuple):
+def dgts_generator(fill_order: str, options: list[str], batch: tuple):
+    from src.dgts.generator import Generator
+
+    network = Generator(width(options), fill_order=fill_order).set_train(False)
+    return lambda: network(*batch[:2])[0].asnumpy()
+
+
+def dgts_upsampler(options: list[str], batch: tuple):
+    from src.dgts.upsampler import Upsampler, masked_input
+
+    network, masked = Upsampler(width(options)).set_train(False), masked_input(*batch[:2])
+    return lambda: network(masked, batch[0][:, :, ::8, ::8]).asnumpy()
+
+
+def dgts(options: list[str], batch: tuple):
+    from src.dgts.generator import Generator
+    from src.dgts.inpainting import Inpainting
+    from src.dgts.upsampler import Upsampler
+
+    network = Inpainting(Generator(width(options)), Upsampler(width(options)), SIDE)
+    return lambda: network(*batch[:2]).asnumpy()
+
+
+def train_ctsdg(options: list[str], batch: tuple):
     """One iteration of stage 1 with every loss, VGG16's among them."""
     from src.losses.perceptual import VGG16Features
     from src.training import ctsdg
 
     ctsdg.load_vgg = lambda *_: VGG16Features()  # its weights do not change what it costs
-    model = ctsdg.CTSDGTraining(config)
+    return iteration(ctsdg.CTSDGTraining(load_config(options)), batch)
+
+
+def train_dgts(options: list[str], batch: tuple):
+    from src.dgts.loss import VGG_TAPS
+    from src.losses.perceptual import VGG19Features
+    from src.training import dgts
+
+    dgts.load_vgg = lambda *_: VGG19Features(VGG_TAPS)
+    return iteration(
+        dgts.DGTSTraining(load_config(["--model", "dgts", "--pretrained_resnet", "none", *options])), batch[:2]
+    )
+
+
+def train_upsampler(options: list[str], batch: tuple):
+    from src.dgts.upsampler_loss import VGG_TAPS
+    from src.losses.perceptual import VGG19Features
+    from src.training import upsampler
+
+    upsampler.load_vgg = lambda *_: VGG19Features(VGG_TAPS)
+    return iteration(upsampler.UpsamplerTraining(load_config(["--model", "upsampler", *options])), batch[:2])
+
+
+def iteration(model, batch: tuple):
     model.start_stage(1)
-    return lambda: [loss.asnumpy() for loss in model.step(batch)]
+    return lambda: [float(loss) for loss in model.step(batch)]
 
 
 if __name__ == "__main__":
