@@ -139,6 +139,16 @@ def run(words: list[str], log_dir: Path) -> int:
         signal.signal(number, lambda number, _: signals.append(number))
     job = Job(words, log_dir)
     output = Follower(log_dir / "worker_0.log")
+    try:
+        watch(job, output, signals)
+    finally:  # whatever happens here, say to whoever reads our output
+        job.kill_all()
+    output.print_new()
+    return explain(job, signals)
+
+
+def watch(job: Job, output: Follower, signals: list[int]) -> None:
+    """Stay until msrun has ended, which it does soon after the first rank that fails, or after the last."""
     deadline = idle = None
     while is_alive(job.msrun):
         time.sleep(POLL)
@@ -156,9 +166,6 @@ def run(words: list[str], log_dir: Path) -> int:
             deadline = deadline or now + GRACE
             if len(signals) > 1 or now > deadline or not job.ranks:
                 job.kill_all()
-    job.kill_all()
-    output.print_new()
-    return explain(job, signals)
 
 
 def explain(job: Job, signals: list[int]) -> int:

@@ -111,6 +111,13 @@ def test_the_second_signal_kills(start, tmp_path):
     assert end(job)[0] == 128 + signal.SIGINT
 
 
+def test_nothing_goes_on_when_nobody_reads_the_output(start):
+    job = start("while True:\n    print('on', flush=True)\n    time.sleep(0.1)")
+    assert job.stdout.readline()
+    job.stdout.close()
+    assert job.wait(timeout=60) != 0
+
+
 def test_logs_of_an_earlier_job_are_not_written_over(start, tmp_path):
     (tmp_path / "logs").mkdir()
     code, _, errors = end(start(""))
