@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# From nothing to completed pictures: set up, train a small CTSDG for about three minutes, score it, export it, use it.
+# From nothing to completed pictures: set up, train a small network for about three minutes, score it, export it, use it.
 #
-#   bash scripts/quickstart.sh [FOLDER]
+#   bash scripts/quickstart.sh [--model ctsdg|dgts] [FOLDER]
 #
-# Everything is written under FOLDER (default: outputs/quickstart). The training pictures are cut from the photos that
-# scikit-image carries; nothing but packages is downloaded. scripts/quickstart.yaml holds the options that differ from
-# the published training. DRY_RUN=1 prints the commands and does nothing.
+# The default is ctsdg; dgts trains a generator and then an upsampler. Everything is written under FOLDER (default:
+# outputs/quickstart, for dgts outputs/quickstart_dgts). The training pictures are cut from the photos that scikit-image
+# carries; nothing but packages is downloaded. scripts/quickstart.yaml and quickstart_dgts.yaml hold the options that
+# differ from the published training. DRY_RUN=1 prints the commands and does nothing.
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -14,7 +15,18 @@ if has_help "$@"; then
     show_help "$0"
     exit
 fi
-out="${1:-outputs/quickstart}"
+model=ctsdg
+if [ "${1:-}" = --model ]; then
+    model="${2:-}"
+    shift $(($# < 2 ? $# : 2))
+fi
+case "$model" in
+ctsdg) name=quickstart ;;
+dgts) name=quickstart_dgts ;;
+*) die "--model '$model': choose ctsdg or dgts" ;;
+esac
+if [ $# -gt 1 ] || [[ "${1:-}" == --* ]]; then die "unexpected '$*'; see $(basename "$0") --help"; fi
+out="${1:-outputs/$name}"
 choose_python requirements.txt
 
 step() {
@@ -26,14 +38,21 @@ step() {
 
 [ -n "${DRY_RUN:-}" ] || mkdir -p "$out"
 step "Pictures and masks" "$ROOT/scripts/make_sample_data.py" "$out/data"
-step "Training" "$ROOT/train.py" --config_path "$ROOT/scripts/quickstart.yaml" --overwrite \
-    --data_root "$out/data/train" --save_path "$out/run"
-step "Evaluation beside two classical methods" "$ROOT/eval.py" --overwrite --baselines telea,ns \
-    --checkpoint_path "$out/run/checkpoints/last" --data_root "$out/data/test" \
-    --eval_masks_root "$out/data/test_masks" --output_path "$out/evaluation"
-step "Export" "$ROOT/export.py" --overwrite --checkpoint_path "$out/run/checkpoints/last" \
-    --output_path "$out/ctsdg.mindir"
-step "Inference from the exported file" "$ROOT/infer.py" --overwrite --checkpoint_path "$out/ctsdg.mindir" \
+train() { # train MODEL FOLDER
+    step "Training $1" "$ROOT/train.py" --config_path "$ROOT/scripts/$name.yaml" --overwrite --model "$1" \
+        --data_root "$out/data/train" --save_path "$2"
+}
+
+train "$model" "$out/run"
+network=(--checkpoint_path "$out/run/checkpoints/last")
+if [ "$model" = dgts ]; then
+    train upsampler "$out/run_upsampler"
+    network+=(--upsampler_path "$out/run_upsampler/checkpoints/last")
+fi
+step "Evaluation beside two classical methods" "$ROOT/eval.py" --overwrite --baselines telea,ns "${network[@]}" \
+    --data_root "$out/data/test" --eval_masks_root "$out/data/test_masks" --output_path "$out/evaluation"
+step "Export" "$ROOT/export.py" --overwrite "${network[@]}" --output_path "$out/$model.mindir"
+step "Inference from the exported file" "$ROOT/infer.py" --overwrite --checkpoint_path "$out/$model.mindir" \
     --image "$out/data/photo.png" --mask "$out/data/photo_mask.png" --output "$out/photo_completed.png"
 
 cat <<END
@@ -41,6 +60,6 @@ cat <<END
 Done. Look at
   $out/photo_completed.png          a photo, its holes filled by the exported network
   $out/evaluation/                  the table (metrics.md, metrics.json) and contact_sheet.png
-  $out/run/samples/                 input, edges, output and truth during training
+  $out/run/samples/                 input, output and truth during training
   $out/run/losses.png               the loss curves
 END

@@ -223,3 +223,24 @@ def test_tests_run_without_the_slow_ones_unless_asked():
     assert dry_run("run_tests.sh", "tests/x.py", PYTHON="python") == "python -m pytest -m not\\ slow tests/x.py"
     assert dry_run("run_tests.sh", "--with-torch", PYTHON="") == f"{ROOT}/.venv/bin/python -m pytest -m not\\ slow"
     assert dry_run("run_tests.sh", "--help").startswith("Run the tests")
+
+
+def test_the_quickstart_trains_each_model_and_uses_what_it_trained(tmp_path):
+    words = {model: dry_run("quickstart.sh", *model, str(tmp_path)) for model in ((), ("--model", "dgts"))}
+    trained = [re.findall(r"train\.py .*--model (\w+)", text) for text in words.values()]
+    assert trained == [["ctsdg"], ["dgts", "upsampler"]]
+    for text, model in zip(words.values(), ("ctsdg", "dgts"), strict=True):
+        lines = [shlex.split(line) for line in text.splitlines() if line.startswith(sys.executable)]
+        used = {Path(line[1]).name: load_config(line[2:]) for line in lines if Path(line[1]).parent == ROOT}
+        assert list(used) == ["train.py", "eval.py", "export.py", "infer.py"]
+        for command in ("eval.py", "export.py"):
+            assert used[command].checkpoint_path == f"{tmp_path}/run/checkpoints/last"
+            assert bool(used[command].upsampler_path) == (model == "dgts")
+        assert used["export.py"].output_path == used["infer.py"].checkpoint_path == f"{tmp_path}/{model}.mindir"
+
+
+def test_the_quickstart_refuses_what_it_does_not_know():
+    for arguments in (("--model", "vgg16"), ("--model",), ("a", "b"), ("--width", "1")):
+        done = bash(ROOT / "scripts" / "quickstart.sh", *arguments, DRY_RUN="1", PYTHON=sys.executable)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("error: ")
