@@ -24,3 +24,8 @@ def take_values_of_rank_0(networks: Mapping[str, nn.Cell]) -> None:
     for network in networks.values():
         for parameter in network.get_parameters():
             parameter.set_data(broadcast((parameter.value(),))[0])
+
+
+def on_any_rank(fact: bool) -> bool:
+    """Is it true on this rank or on another? Returns when all have asked."""
+    return bool(ops.AllReduce()(Tensor(np.array([fact], np.float32))).asnumpy().any())

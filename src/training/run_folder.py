@@ -1,18 +1,25 @@
 """What a training run writes: config.yaml, metrics.csv, samples/, checkpoints/. It deletes nothing but its own."""
 
 import csv
+import hashlib
+import logging
 import os
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from src.checkpoint import LAST
+from src.checkpoint import LAST, quiet
 from src.errors import InputError
 from src.files import make_folder
 
+logger = logging.getLogger(__name__)
+
 NUMBER = re.compile(r"\d{7}")
-PARTIAL = ".unfinished-"  # what a checkpoint is called until it is whole
+PARTIAL = ".unfinished-"  # what is not whole yet is called
+SUMS = "SHA256SUMS"  # in each checkpoint: its files' checksums, as `sha256sum --check` reads them
+SUM = re.compile(r"([0-9a-f]{64})  ([\w.-]+)\n")  # a line of it
+EARLIER = f"{SUMS}.earlier_run"  # what it is called in checkpoints of a run that was overwritten
 
 
 class RunFolder:
@@ -34,30 +41,45 @@ class RunFolder:
         if self.holds_run and not overwrite:
             raise InputError(f"{self.path} holds a run; --resume goes on with it, --overwrite starts anew over it")
         self._make_folders()
-        last = self.checkpoints / LAST
-        if last.exists():  # until this run has a checkpoint, --resume must not go on from an earlier run's
-            last.write_text("", encoding="utf-8")
+        for checkpoint in self._numbered():  # they stay, but --resume must not go on from them
+            if (checkpoint / SUMS).exists():
+                os.replace(checkpoint / SUMS, checkpoint / EARLIER)
+        (self.checkpoints / LAST).unlink(missing_ok=True)
         self._write_rows([])
 
     def newest(self) -> tuple[Path, int]:
-        """The newest checkpoint and its iteration."""
+        """The newest whole checkpoint and its iteration. Says which ones are not, and raises InputError if none is."""
+        damaged = []
+        for checkpoint in reversed(self._numbered()):
+            fault = "" if (checkpoint / EARLIER).exists() else _fault(checkpoint)
+            if fault:
+                damaged.append(fault)
+            elif (checkpoint / SUMS).exists():
+                break
+        else:
+            why = f"no checkpoint is whole: {'; '.join(damaged)}" if damaged else "there is no checkpoint"
+            raise InputError(f"--resume: {self.checkpoints}: {why}; --overwrite starts anew")
         last = self.checkpoints / LAST
-        name = last.read_text(encoding="utf-8").strip() if last.is_file() else ""
-        checkpoint = self.checkpoints / name
-        if not NUMBER.fullmatch(name) or not checkpoint.is_dir():
-            raise InputError(f"--resume: {last} names no checkpoint; start without --resume")
-        return checkpoint, int(name)
+        if not last.is_file() or last.read_bytes() != f"{checkpoint.name}\n".encode():
+            damaged.append(f"{last} does not name the newest whole checkpoint")
+        if damaged:
+            logger.warning(f"{'; '.join(damaged)}; going on from {checkpoint}.")
+        return checkpoint, int(checkpoint.name)
 
     def resume(self) -> tuple[Path, int]:
-        """`newest`, to go on from: rows of metrics.csv that came after it are dropped."""
+        """`newest`, to go on from: rows of metrics.csv that came after it are dropped, and what was never finished."""
         checkpoint, iteration = self.newest()
         self._make_folders()
-        folders = [path for path in self.checkpoints.iterdir() if NUMBER.fullmatch(path.name)]
-        self.written = sorted(path for path in folders if path.name <= checkpoint.name)
+        for left in (*self.path.glob(f"{PARTIAL}*"), *self.checkpoints.glob(f"{PARTIAL}*")):
+            _remove(left)
+        os.replace(self._new_last(checkpoint), self.checkpoints / LAST)
+        # Not those of an earlier run, and not what a user has called like a checkpoint.
+        self.written = [p for p in self._numbered() if (p / SUMS).exists() and p.name <= checkpoint.name]
         rows = []
         if self.metrics.is_file():
-            with open(self.metrics, newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) <= iteration]
+            with open(self.metrics, newline="", encoding="utf-8", errors="replace") as file:
+                whole = (row for row in csv.reader(file) if len(row) == len(self.columns) and row[0].isdigit())
+                rows = [row for row in whole if int(row[0]) <= iteration]
         self._write_rows(rows)
         return checkpoint, iteration
 
@@ -66,26 +88,58 @@ class RunFolder:
             csv.writer(file).writerow(values)
 
     def save(self, iteration: int, write: Callable[[Path], None]) -> Path:
-        """`write` fills a folder, which then becomes checkpoints/NNNNNNN and the newest; the oldest of many go."""
+        """`write` fills a folder, which then becomes checkpoints/NNNNNNN and the newest; the oldest of many go.
+
+        Until then the folder has another name, so that a run killed at any moment leaves no half of a checkpoint.
+        Raises InputError, and leaves nothing, where it cannot be written.
+        """
         final = self.checkpoints / f"{iteration:07d}"
         partial = self.checkpoints / f"{PARTIAL}{final.name}"
-        if partial.exists():
-            shutil.rmtree(partial)
-        partial.mkdir()
-        write(partial)
-        if final.exists():  # of an earlier run that is being overwritten, or saved twice
-            shutil.rmtree(final)
-        os.replace(partial, final)
-
-        last = self.checkpoints / f"{PARTIAL}{LAST}"
-        last.write_text(f"{final.name}\n", encoding="utf-8")
-        os.replace(last, self.checkpoints / LAST)
+        _remove(partial)
+        try:
+            partial.mkdir()
+            with quiet():
+                write(partial)
+            _write_sums(partial)
+            last = self._new_last(final)  # before the first renaming, so that no full disk comes between the two
+            if final.exists():  # damaged, or of an earlier run that is being overwritten
+                self._discard(final)
+            os.replace(partial, final)
+            os.replace(last, self.checkpoints / LAST)
+        except OSError as error:
+            _remove(partial)
+            kept = f"checkpoint {self.written[-1]} is kept" if self.written else "there is no earlier one"
+            raise InputError(f"checkpoint {final} cannot be written: {error.strerror or error}; {kept}") from error
 
         self.written = [path for path in self.written if path != final] + [final]
         for old in self.written[: -self.keep]:
-            shutil.rmtree(old)
+            self._discard(old)
         self.written = self.written[-self.keep :]
         return final
+
+    def write_config(self, dump: Callable[[Path], None]) -> None:
+        """`dump` writes config.yaml, which is there whole or not at all."""
+        new = self.path / f"{PARTIAL}{self.config.name}"
+        dump(new)
+        os.replace(new, self.config)
+
+    def _discard(self, checkpoint: Path) -> None:
+        """Delete it; what is left of it if the run is killed meanwhile is not taken for a checkpoint."""
+        doomed = self.checkpoints / f"{PARTIAL}old-{checkpoint.name}"
+        _remove(doomed)
+        os.replace(checkpoint, doomed)
+        shutil.rmtree(doomed)
+
+    def _new_last(self, checkpoint: Path) -> Path:
+        """A file that is to become `last`."""
+        new = self.checkpoints / f"{PARTIAL}{LAST}"
+        new.write_text(f"{checkpoint.name}\n", encoding="utf-8")
+        return new
+
+    def _numbered(self) -> list[Path]:
+        """The folders that are called as checkpoints are, oldest first."""
+        found = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
+        return sorted(path for path in found if NUMBER.fullmatch(path.name) and path.is_dir())
 
     def _make_folders(self) -> None:
         for folder in (self.path, self.checkpoints, self.samples):
@@ -96,3 +150,45 @@ class RunFolder:
         with open(new, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([self.columns, *rows])
         os.replace(new, self.metrics)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _write_sums(folder: Path) -> None:
+    """Checksums of all files of a folder, which then are on the disk and not only on their way to it."""
+    sums = folder / SUMS
+    sums.write_text("".join(f"{_digest(path)}  {path.name}\n" for path in sorted(folder.iterdir())), encoding="utf-8")
+    for path in folder.iterdir():
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+
+
+def _fault(checkpoint: Path) -> str:
+    """What is wrong with the files of a checkpoint, in a few words; '' if they are as they were written."""
+    sums = checkpoint / SUMS
+    if not sums.is_file():
+        return f"{sums} is missing"
+    lines = [SUM.fullmatch(line) for line in sums.read_text(encoding="utf-8", errors="replace").splitlines(True)]
+    if not lines or None in lines:
+        return f"{sums} is damaged"
+    expected = {line[2]: line[1] for line in lines}
+    # Every network has to have its line, too: a list cut short would vouch for less.
+    for path in sorted({checkpoint / name for name in expected} | set(checkpoint.glob("*.ckpt"))):
+        if not path.is_file():
+            return f"{path} is missing"
+        if path.name not in expected or _digest(path) != expected[path.name]:
+            return f"{path} is damaged"
+    return ""

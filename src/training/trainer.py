@@ -19,12 +19,13 @@ from src.training.curves import draw_curves
 from src.training.model import ModelTraining
 from src.training.ranks import check_agreement, take_values_of_rank_0
 from src.training.run_folder import RunFolder
+from src.training.stop import StopRequest
 
 STAGE = "stage"  # the entry of trainer.ckpt that says which stage its optimizers are of
 
 
 def train(config, training: type[ModelTraining], rank: int = 0, world: int = 1) -> Path | None:
-    """Run both stages as the options say. Raises InputError for what a user can mend.
+    """Run both stages as the options say, or up to a StopRequest. Raises InputError for what a user can mend.
 
     Rank 0 alone writes, and returns the last checkpoint.
     """
@@ -50,7 +51,7 @@ def train(config, training: type[ModelTraining], rank: int = 0, world: int = 1) 
     if world > 1:
         check_agreement(done)  # all have read what rank 0 now writes over
     if rank == 0:
-        config.dump(run.config)
+        run.write_config(config.dump)
     if done >= total:
         print(f"{run.path} has its {total} iterations; more of them need a larger --train_iter or --finetune_iter")
         return checkpoint
@@ -58,9 +59,9 @@ def train(config, training: type[ModelTraining], rank: int = 0, world: int = 1) 
     count = len(samples.image_paths)
     shard = f", batch {rank + 1} of every {world}" if world > 1 else ""
     print(f"Training {config.model} on {count} pictures, iterations {done + 1} to {total}{shard}", flush=True)
-    with Progress(total, "Training", done) as progress:
+    with StopRequest(world) as stop, Progress(total, "Training", done) as progress:
         for stage, first, last in ((1, 0, config.train_iter), (2, config.train_iter, total)):
-            if max(first, done) >= last:
+            if max(first, done) >= last or stop.made:
                 continue
             if world > 1:
                 take_values_of_rank_0(model.networks)
@@ -71,11 +72,15 @@ def train(config, training: type[ModelTraining], rank: int = 0, world: int = 1) 
             dataset = build_training_dataset(
                 samples, done, last - done, config.batch_size, rank, world, config.num_parallel_workers
             )
-            done = _run_stage(config, run if rank == 0 else None, model, iterate(dataset), progress, stage, done, last)
+            writes = run if rank == 0 else None
+            done = _run_stage(config, writes, model, iterate(dataset), progress, stop, stage, done, last)
     if rank > 0:
         return None
     draw_curves(run.metrics, run.path / "losses.png")
-    print(f"Wrote {run.path}: losses.png, metrics.csv, samples/, checkpoint {run.written[-1]}", flush=True)
+    if done < total:
+        print(f"Stopped after iteration {done} of {total}, checkpoint {run.written[-1]}; --resume goes on", flush=True)
+    else:
+        print(f"Wrote {run.path}: losses.png, metrics.csv, samples/, checkpoint {run.written[-1]}", flush=True)
     return run.written[-1]
 
 
@@ -85,20 +90,24 @@ def _run_stage(
     model: ModelTraining,
     batches: Iterator,
     progress: Progress,
+    stop: StopRequest,
     stage: int,
     done: int,
     last: int,
 ) -> int:
     clock, counted, numbers = time.monotonic(), 0, {}
-    for batch in batches:
+    for batch in stop.listen(batches):
         losses = model.step(batch)
         done += 1
         counted += 1
+        ends = stop.check() or done == last
         if run is None:
             progress.update()
+            if ends:
+                break
             continue
         logs = done % config.log_frequency_step == 0 or done == last
-        saves = done % config.save_checkpoint_steps == 0 or done == last
+        saves = done % config.save_checkpoint_steps == 0 or ends
         if logs or saves:
             values = [float(loss) if isinstance(loss, float) else float(loss.asnumpy()) for loss in losses]
         if logs:
@@ -117,6 +126,8 @@ def _run_stage(
         if saves:
             save_checkpoint(run, model, stage, done)
         progress.update(1, **numbers)
+        if ends:
+            break
     return done
 
 
