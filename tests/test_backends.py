@@ -133,7 +133,7 @@ def generator_step(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tmp_path_factory.mktemp("step") / "generator.mindir",
         TRAINING + "loss = GeneratorLoss(generator, discriminator, VGG16Features(), LossWeights())\n"
         "step = TrainOneStep(loss, nn.Adam(generator.trainable_params())).set_train()\n"
-        "ms.export(step, image, mask, mask, mask, file_name=path, file_format='MINDIR')\n",
+        "ms.export(step.gradients, image, mask, mask, mask, file_name=path, file_format='MINDIR')\n",
     )
 
 

@@ -10,7 +10,6 @@ from src.data.images import to_uint8
 from src.losses.perceptual import VGG16Features
 from src.sheet import Row
 from src.training.model import ModelTraining, load_vgg
-from src.training.train_step import TrainOneStep
 
 
 class CTSDGTraining(ModelTraining):
@@ -53,10 +52,7 @@ class CTSDGTraining(ModelTraining):
             "generator": nn.Adam(generator.trainable_params(), rate),
             "discriminator": nn.Adam(discriminator.trainable_params(), rate * self.config.dis_lr_multiplier),
         }
-        self.generator_step = TrainOneStep(self.generator_loss, self.optimizers["generator"])
-        self.discriminator_step = TrainOneStep(self.discriminator_loss, self.optimizers["discriminator"], has_aux=False)
-        self.generator_step.set_train()
-        self.discriminator_step.set_train()
+        self.start_steps({"generator": (self.generator_loss, True), "discriminator": (self.discriminator_loss, False)})
         if self.generator_loss.vgg is not None:
             self.generator_loss.vgg.set_train(False)
         self.norms_frozen = stage == 2
@@ -68,10 +64,11 @@ class CTSDGTraining(ModelTraining):
     def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         # The generator's step, then the discriminator's on the same output.
         image, mask, edge, gray = batch
-        total, terms, output, projected_edge = self.generator_step(image, mask, edge, gray)
-        discriminator_loss = self.discriminator_step(image, output, edge, gray)
-        self.batches_tracked["generator"] += not self.norms_frozen
-        self.batches_tracked["discriminator"] += 3  # once for the generator's step, on real, on generated pictures
+        total, terms, output, projected_edge = self.steps["generator"](image, mask, edge, gray)
+        discriminator_loss = self.steps["discriminator"](image, output, edge, gray)
+        self.batches_tracked["generator"] += 0 if self.norms_frozen else self.tracked("generator")
+        # Once for the generator's step, then on real and on generated pictures.
+        self.batches_tracked["discriminator"] += self.tracked("generator") + 2 * self.tracked("discriminator")
         self.seen = image, mask, output, projected_edge
         return (*terms, total, discriminator_loss)
 

@@ -15,11 +15,13 @@ RAW, SMOOTH = (170, 195, 225), (25, 80, 160)
 def draw_curves(metrics: Path, picture: Path, columns: int = 3) -> None:
     """One panel for each loss of a metrics.csv, over iterations: each row faint, their running mean strong.
 
+    Rows of iterations that were skipped are left out.
+
     The vertical axis is logarithmic where all values are positive. A loss that is not in use (0 throughout) is left
     out, and nothing is drawn for fewer than two rows.
     """
     with open(metrics, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if not {"nan", "inf", "-inf"} & set(row.values())]
     if len(rows) < 2:
         return
     names = [name for name in rows[0] if "loss" in name and any(float(row[name]) for row in rows)]

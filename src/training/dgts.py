@@ -14,7 +14,6 @@ from src.losses.perceptual import VGG19Features
 from src.sheet import Row
 from src.training.adamw import AdamW
 from src.training.model import ModelTraining, load_vgg
-from src.training.train_step import TrainOneStep
 
 RANDOM = "none"  # for --pretrained_resnet: no file, on purpose
 
@@ -45,14 +44,13 @@ class DGTSTraining(ModelTraining):
         c = self.config
         optimizer = make_optimizer(self.networks["generator"], c.gen_lr_train, c.backbone_lr, c.weight_decay)
         self.optimizers = {"generator": optimizer}
-        self.train_step = TrainOneStep(self.loss, self.optimizers["generator"])
-        self.train_step.set_train()
+        self.start_steps({"generator": (self.loss, True)})
         if self.loss.vgg is not None:
             self.loss.vgg.set_train(False)
 
     def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         image, mask = batch
-        total, terms, completed = self.train_step(image, mask, self.dropout_key())
+        total, terms, completed = self.steps["generator"](image, mask, self.dropout_key())
         self.seen = image, mask, completed
         return (*terms, total)
 

@@ -7,6 +7,9 @@ from mindspore import Tensor, nn
 from src.checkpoint import NetworkInfo, load_network, network_file, settings
 from src.errors import InputError
 from src.sheet import Row
+from src.training.train_step import Average, TrainOneStep
+
+AVERAGE = "_ema"  # after a network's name: the file of its average
 
 
 class ModelTraining:
@@ -21,24 +24,27 @@ class ModelTraining:
     STAGES = 1
     SEES_STRUCTURE = False  # does a batch hold edges and gray beside pictures and masks?
 
-    networks: dict[str, nn.Cell]
+    networks: dict[str, nn.Cell]  # the first is that which inpaints, whose average may be kept
     optimizers: dict[str, nn.Optimizer]
+    steps: dict[str, TrainOneStep]  # by the network that they train
 
     def __init__(self, config) -> None:
         self.config = config
         self.batches_tracked: dict[str, int] = {}  # by network, where it has batch norms that count
+        self.average: Average | None = None
+        self.skipped = self.skipped_in_a_row = 0  # iterations of which a step was
         if self.STAGES == 1 and config.finetune_iter:
             raise InputError(f"--finetune_iter {config.finetune_iter}: {self.MODEL} trains in one stage; leave it out")
 
     @property
     def fixed(self) -> tuple[str, ...]:
         """Options under which alone a run can go on: its weights or the order of its data would not fit others."""
-        return ("model", "seed", "batch_size", "mask_pairing", *settings(self.MODEL))
+        return ("model", "seed", "batch_size", "gradient_accumulation", "mask_pairing", *settings(self.MODEL))
 
     def load(self, checkpoint: str | Path) -> None:
         """Start from a checkpoint folder, which must hold every network, or from one network's file."""
         path = Path(checkpoint)
-        single = path.stem if path.suffix == ".ckpt" and path.is_file() else None
+        single = path.stem.removesuffix(AVERAGE) if path.suffix == ".ckpt" and path.is_file() else None
         if single not in (None, *self.networks):
             files = " or ".join(f"{name}.ckpt" for name in self.networks)
             raise InputError(f"{path}: name a checkpoint folder, or its {files}")
@@ -60,6 +66,33 @@ class ModelTraining:
     def start_stage(self, stage: int) -> None:
         """Fresh optimizers at the rate of stage 1, 2, …, and the steps that use them."""
         raise NotImplementedError
+
+    def start_steps(self, losses: dict[str, tuple[nn.Cell, bool]]) -> None:
+        """The steps of `optimizers`, given the loss of each network, and whether it returns more than the loss."""
+        c, (averaged, *_) = self.config, self.networks
+        if c.ema_decay and self.average is None:
+            self.average = Average(self.networks[averaged], c.ema_decay)
+        self.steps = {
+            name: TrainOneStep(
+                loss,
+                self.optimizers[name],
+                has_aux,
+                c.gradient_accumulation,
+                c.clip_grad_norm,
+                self.average if name == averaged else None,
+            ).set_train()
+            for name, (loss, has_aux) in losses.items()
+        }
+
+    def count_skipped(self) -> None:
+        """Call it after each iteration."""
+        skipped = any(step.skipped for step in self.steps.values())
+        self.skipped += skipped
+        self.skipped_in_a_row = self.skipped_in_a_row + 1 if skipped else 0
+
+    def tracked(self, step: str) -> int:
+        """Batches that the batch norms of a network saw, and kept, each time this step ran it forward."""
+        return 0 if self.steps[step].skipped else self.config.gradient_accumulation
 
     def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """One iteration. Losses as in LOSSES."""

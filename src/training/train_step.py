@@ -1,19 +1,185 @@
-"""One optimizer step as a cell."""
+"""One optimizer step: gradients over micro-batches and ranks, which are not taken where they are not finite."""
+
+import math
+from collections.abc import Iterable
 
 import mindspore as ms
-from mindspore import nn, ops
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+
+from src.training.ranks import on_any_rank
 
 
-class TrainOneStep(nn.TrainOneStepCell):
-    """nn.TrainOneStepCell whose forward runs once, also operator by operator, for networks that may return more.
+class Gradients(nn.Cell):
+    """batch -> what the network returns, and the gradients of its loss, the first of these or, without has_aux, all."""
 
-    batch -> loss, or with has_aux (loss, more…), after the optimizer's step
-    """
-
-    def __init__(self, network: nn.Cell, optimizer: nn.Optimizer, has_aux: bool = True) -> None:
-        super().__init__(network, optimizer)
-        self.loss_and_grads = ms.value_and_grad(network, None, self.weights, has_aux)
+    def __init__(self, network: nn.Cell, weights: ParameterTuple, has_aux: bool) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+        self.loss_and_grads = ms.value_and_grad(network, None, weights, has_aux)
 
     def construct(self, *batch):
-        results, grads = self.loss_and_grads(*batch)
-        return ops.depend(results, self.optimizer(self.grad_reducer(grads)))
+        return self.loss_and_grads(*batch)
+
+
+class Sum(nn.Cell):
+    """Gradients of the micro-batches so far, and of one more."""
+
+    def construct(self, total: tuple, more: tuple) -> tuple:
+        added = ()
+        for a, b in zip(total, more):  # noqa: B905 (graph mode has no strict)
+            added += (a + b,)
+        return added
+
+
+class Reduce(nn.Cell):
+    """Gradients averaged over ranks, and the sum of their squares, which is finite if they all are and below 1e19."""
+
+    def __init__(self, reducer: nn.Cell) -> None:
+        super().__init__()
+        self.reducer = reducer
+
+    def construct(self, grads: tuple) -> tuple:
+        grads = self.reducer(grads)
+        squares = 0.0
+        for grad in grads:
+            squares = squares + (grad * grad).sum()
+        return grads, squares
+
+
+class Update(nn.Cell):
+    """The optimizer's step with gradients times a factor."""
+
+    def __init__(self, optimizer: nn.Optimizer) -> None:
+        super().__init__(auto_prefix=False)
+        self.optimizer = optimizer
+
+    def construct(self, grads: tuple, factor: Tensor | None) -> tuple:
+        scaled = ()
+        for grad in grads:
+            scaled += (grad if factor is None else grad * factor,)
+        return self.optimizer(scaled)
+
+
+class Copy(nn.Cell):
+    """Assigns each of `source` to the one of `target` in its place."""
+
+    def __init__(self, target: Iterable[Parameter], source: Iterable[Parameter]) -> None:
+        super().__init__(auto_prefix=False)
+        self.target, self.source = ParameterTuple(target), ParameterTuple(source)
+
+    def construct(self) -> tuple:
+        done = (0,)  # a graph has to return something
+        for target, source in zip(self.target, self.source):  # noqa: B905
+            done += (ops.assign(target, source),)
+        return done
+
+
+class Average(nn.Cell):
+    """The exponential moving average of what a network learns, from what it is now on."""
+
+    def __init__(self, network: nn.Cell, decay: float) -> None:
+        super().__init__(auto_prefix=False)
+        learnt = {name: parameter for name, parameter in network.parameters_and_names() if parameter.requires_grad}
+        self.names, self.weights, self.share = tuple(learnt), ParameterTuple(learnt.values()), 1.0 - decay
+        self.averages = self.weights.clone(prefix="ema", init="same")
+
+    def construct(self) -> tuple:
+        done = ()
+        for average, weight in zip(self.averages, self.weights):  # noqa: B905
+            done += (ops.assign(average, average + self.share * (weight - average)),)
+        return done
+
+    def named(self) -> dict[str, Parameter]:
+        return dict(zip(self.names, self.averages, strict=True))
+
+
+class TrainOneStep:
+    """batch -> loss, or with has_aux (loss, more…), after the optimizer's step. The forward runs once.
+
+    accumulate: micro-batches that a batch is cut into. Of what the network returns, numbers are averaged over them and
+    pictures joined. clip: largest norm of all gradients together; 0 leaves them. average: follows the weights.
+
+    Where the loss or a gradient is not finite the step is skipped: weights, optimizer, average, batch statistics and
+    spectral norms stay as they were. What the networks return is then what it is.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        optimizer: nn.Optimizer,
+        has_aux: bool = True,
+        accumulate: int = 1,
+        clip: float = 0.0,
+        average: Average | None = None,
+    ) -> None:
+        self.network, self.has_aux, self.accumulate, self.clip, self.average = (
+            network, has_aux, accumulate, clip, average,
+        )  # fmt: skip
+        # MindSpore's own cell knows how many ranks there are, and averages over them.
+        cell = nn.TrainOneStepCell(network, optimizer)
+        self.distributed = cell.reducer_flag
+        self.gradients = Gradients(network, cell.weights, has_aux)
+        self.add, self.reduce, self.update = Sum(), Reduce(cell.grad_reducer), Update(optimizer)
+        self.keep: Copy | None = None
+        self.restore: Copy | None = None
+        self.skipped = False
+
+    def set_train(self) -> "TrainOneStep":
+        self.network.set_train()
+        return self
+
+    def __call__(self, *batch: Tensor) -> tuple:
+        self._keep_state()
+        results, grads = [], None
+        for micro_batch in self._split(batch):
+            result, more = self.gradients(*micro_batch)
+            results.append(result)
+            grads = more if grads is None else self.add(grads, more)
+        grads, squares = self.reduce(grads)
+        norm = math.sqrt(float(squares.asnumpy())) / self.accumulate
+        losses = [float((result[0] if self.has_aux else result).asnumpy()) for result in results]
+        self.skipped = not all(map(math.isfinite, (norm, *losses)))
+        if self.distributed:  # gradients are the same on all ranks, losses are not
+            self.skipped = on_any_rank(self.skipped)
+        if self.skipped:
+            self.restore()
+        else:
+            self.update(grads, self._factor(norm))
+            if self.average is not None:
+                self.average()
+        return results[0] if len(results) == 1 else join(results)
+
+    def _factor(self, norm: float) -> Tensor | None:
+        clipped = min(1.0, self.clip / (norm + 1e-6)) if self.clip else 1.0
+        return Tensor(clipped / self.accumulate, ms.float32) if self.clip or self.accumulate > 1 else None
+
+    def _keep_state(self) -> None:
+        """Remember what a forward changes by itself: what does not learn in cells that train."""
+        if self.keep is None:
+            state = [
+                parameter
+                for _, cell in self.network.cells_and_names()
+                if cell.training
+                for _, parameter in cell.parameters_and_names(expand=False)
+                if not parameter.requires_grad
+            ]
+            kept = ParameterTuple(state).clone(prefix="kept", init="same")
+            self.keep, self.restore = Copy(kept, state), Copy(state, kept)
+        self.keep()
+
+    def _split(self, batch: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
+        if self.accumulate == 1:
+            return [batch]
+        # What has no batch axis, such as the key of a dropout, goes with each.
+        columns = [ops.split(x, len(x) // self.accumulate) if x.ndim else [x] * self.accumulate for x in batch]
+        return list(zip(*columns, strict=True))
+
+
+def join(results: list):
+    """What a network returned for each micro-batch, as if for one batch."""
+    first = results[0]
+    if isinstance(first, tuple):
+        return tuple(join(list(parts)) for parts in zip(*results, strict=True))
+    if isinstance(first, Tensor) and first.ndim:
+        return ops.cat(results)
+    return sum(results[1:], first) / len(results)

@@ -16,7 +16,6 @@ from src.networks import load_dgts_generator
 from src.sheet import Row
 from src.training.adamw import AdamW
 from src.training.model import ModelTraining, load_vgg
-from src.training.train_step import TrainOneStep
 
 BETAS = (0.0, 0.9)
 
@@ -62,19 +61,16 @@ class UpsamplerTraining(ModelTraining):
             "upsampler": AdamW(upsampler, rate, BETAS),
             "discriminator": AdamW(discriminator, rate * self.config.dis_lr_multiplier, BETAS),
         }
-        self.upsampler_step = TrainOneStep(self.upsampler_loss, self.optimizers["upsampler"])
-        self.discriminator_step = TrainOneStep(self.discriminator_loss, self.optimizers["discriminator"], has_aux=False)
-        self.upsampler_step.set_train()
-        self.discriminator_step.set_train()
+        self.start_steps({"upsampler": (self.upsampler_loss, True), "discriminator": (self.discriminator_loss, False)})
         if self.upsampler_loss.vgg is not None:
             self.upsampler_loss.vgg.set_train(False)
 
     def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         image, mask = batch
         low = self.small_pictures(image, mask)
-        total, terms, output = self.upsampler_step(image, mask, low)
-        discriminator_loss = self.discriminator_step(image, mask, low)
-        self.batches_tracked["upsampler"] += 2  # once for its own step, once for the discriminator's
+        total, terms, output = self.steps["upsampler"](image, mask, low)
+        discriminator_loss = self.steps["discriminator"](image, mask, low)
+        self.batches_tracked["upsampler"] += self.tracked("upsampler") + self.tracked("discriminator")
         self.seen = image, mask, low, output
         return (*terms, total, discriminator_loss)
 

@@ -13,7 +13,7 @@ from tests.training.conftest import SMALL, words
 TERMS = ("hole", "valid", "perceptual", "style", "adversarial", "intermediate")
 COLUMNS = [
     *("iteration", "stage", *(f"loss_{term}" for term in TERMS)),
-    *("generator_loss", "discriminator_loss", "seconds_per_iteration"),
+    *("generator_loss", "discriminator_loss", "skipped_steps", "seconds_per_iteration"),
 ]
 
 
