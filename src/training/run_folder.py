@@ -1,4 +1,4 @@
-"""What a training run writes: config.yaml, metrics.csv, samples/, checkpoints/. It deletes nothing but its own."""
+"""What a run writes: config.yaml, metrics.csv, events/, samples/, checkpoints/. It deletes nothing but its own."""
 
 import csv
 import hashlib
@@ -12,6 +12,7 @@ from pathlib import Path
 from src.checkpoint import LAST, quiet
 from src.errors import InputError
 from src.files import make_folder
+from src.training.events import Events
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class RunFolder:
                 os.replace(checkpoint / SUMS, checkpoint / EARLIER)
         (self.checkpoints / LAST).unlink(missing_ok=True)
         self._write_rows([])
+        self.events = Events(self.path / "events", 0)
 
     def newest(self) -> tuple[Path, int]:
         """The newest whole checkpoint and its iteration. Says which ones are not, and raises InputError if none is."""
@@ -81,11 +83,14 @@ class RunFolder:
                 whole = (row for row in csv.reader(file) if len(row) == len(self.columns) and row[0].isdigit())
                 rows = [row for row in whole if int(row[0]) <= iteration]
         self._write_rows(rows)
+        self.events = Events(self.path / "events", iteration)
         return checkpoint, iteration
 
     def add_row(self, values: list) -> None:
         with open(self.metrics, "a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow(values)
+        numbers = dict(zip(self.columns, map(float, values), strict=True))
+        self.events.add(int(numbers.pop("iteration")), numbers)
 
     def save(self, iteration: int, write: Callable[[Path], None]) -> Path:
         """`write` fills a folder, which then becomes checkpoints/NNNNNNN and the newest; the oldest of many go.
