@@ -32,31 +32,32 @@ class AdamW(nn.Optimizer):
         self.log_betas = tuple(math.log(max(float(np.float32(beta)), 1e-30)) for beta in betas)
         self.moments1 = self.parameters.clone(prefix="moment1", init="zeros")
         self.moments2 = self.parameters.clone(prefix="moment2", init="zeros")
-        self.adam = ops.Adam()
+        self.adam, self.each = ops.Adam(), ops.HyperMap()
         self.zero = Tensor(0.0, ms.float32)
 
     def construct(self, gradients: tuple) -> tuple:
         self.assignadd(self.global_step, self.global_step_increase_tensor)
         step = self.global_step.astype(ms.float32).reshape(())
-        correction1 = -ops.expm1(step * self.log_betas[0])
+        correction = -ops.expm1(step * self.log_betas[0])
         root = ops.sqrt(-ops.expm1(step * self.log_betas[1]))
-        rates, done = self.get_lr(), ()
-        for i in range(len(self.parameters)):
-            parameter, rate = self.parameters[i], rates[i] if self.is_group_lr else rates
-            if self.decay > 0:
-                ops.assign(parameter, parameter * (1.0 - rate * self.decay))
-            # The kernel's own correction is switched off by betas to a power that is 0.
-            updated = self.adam(
-                parameter,
-                self.moments1[i],
-                self.moments2[i],
-                self.zero,
-                self.zero,
-                rate * root / correction1,
-                self.betas[0],
-                self.betas[1],
-                self.epsilon * root,
-                gradients[i],
-            )
-            done += (updated[0],)
-        return done
+        update = ops.partial(self.update, correction, root)
+        rates = self.get_lr()
+        rates = rates if self.is_group_lr else (rates,) * len(self.parameters)
+        # Not a loop: each turn of one is a function in a function, of which MindSpore allows a thousand.
+        return self.each(update, self.parameters, self.moments1, self.moments2, rates, gradients)
+
+    def update(self, correction: Tensor, root: Tensor, parameter, moment1, moment2, rate: Tensor, gradient: Tensor):
+        decayed = ops.assign(parameter, parameter * (1.0 - rate * self.decay))
+        # The kernel's own correction is switched off by betas to a power that is 0.
+        return self.adam(
+            ops.depend(parameter, decayed),
+            moment1,
+            moment2,
+            self.zero,
+            self.zero,
+            rate * root / correction,
+            self.betas[0],
+            self.betas[1],
+            self.epsilon * root,
+            gradient,
+        )[0]
