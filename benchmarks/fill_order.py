@@ -52,7 +52,7 @@ def main() -> None:
     hole = np.broadcast_to(mask.asnumpy()[0, :, ::4, ::4] == 0, completed["known_pixels"].shape)
     for name, picture in completed.items():
         difference = np.abs(picture - completed["known_pixels"])[hole].mean() * 127.5
-        print(f"| {name} | {' '.join(map(str, orders[name][:10]))} | {difference:.1f} |")
+        print(f"| {name} | {' '.join(map(str, orders[name][:10]))} | {difference:.4f} |")
     if args.output:
         film_strip(completed, orders, hole[0]).save(args.output)
 
