@@ -1,11 +1,17 @@
 """Convolution, with a backward that keeps less."""
 
+import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.ops.operations import _grad_ops
 
 
 class Conv2d(nn.Conv2d):
-    """nn.Conv2d of odd kernels, padded with zeros: (B, C_in, H, W) -> (B, C_out, H / stride, W / stride)."""
+    """nn.Conv2d of odd kernels, padded with zeros: (B, C_in, H, W) -> (B, C_out, H / stride, W / stride).
+
+    `dtype` is what it computes in; input, output, weight and bias are float32.
+    """
+
+    dtype = ms.float32
 
     def __init__(
         self,
@@ -21,9 +27,9 @@ class Conv2d(nn.Conv2d):
         self.convolve = Convolve(in_channels, out_channels, kernel_size, padding, dilation) if stride == 1 else None
 
     def construct(self, x: Tensor) -> Tensor:
-        if self.convolve is None:
-            return super().construct(x)
-        x = self.convolve(x, self.weight)
+        x, weight = x.astype(self.dtype), self.weight.astype(self.dtype)
+        x = self.conv2d(x, weight) if self.convolve is None else self.convolve(x, weight)
+        x = x.astype(ms.float32)
         return ops.bias_add(x, self.bias) if self.has_bias else x
 
 

@@ -1,5 +1,6 @@
 """Spectral normalisation (Miyato et al., ICLR 2018) of a convolution."""
 
+import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeUniform, initializer
@@ -13,8 +14,11 @@ class SpectralNormConv2d(nn.Cell):
     x: (B, C_in, H, W) -> (B, C_out, H', W')
 
     In training each call runs one power iteration (v from u, then u from v) and keeps the vectors; in evaluation the
-    kept vectors serve. The gradient of σ flows through W alone.
+    kept vectors serve. The gradient of σ flows through W alone. `dtype` is what the convolution computes in; all
+    else is float32.
     """
+
+    dtype = ms.float32
 
     def __init__(
         self,
@@ -45,10 +49,12 @@ class SpectralNormConv2d(nn.Cell):
             u = _normalise(ops.matmul(fixed, v))
             u = ops.depend(u, (ops.assign(self.u, u), ops.assign(self.v, v)))
         sigma = (ops.matmul(matrix, ops.stop_gradient(v)) * ops.stop_gradient(u)).sum()
-        weight = self.weight / sigma
+        x, weight = x.astype(self.dtype), (self.weight / sigma).astype(self.dtype)
         if self.convolve is None:
-            return ops.conv2d(x, weight, self.bias, self.stride, "pad", self.padding, self.dilation)
-        x = self.convolve(x, weight)
+            x = ops.conv2d(x, weight, None, self.stride, "pad", self.padding, self.dilation)
+        else:
+            x = self.convolve(x, weight)
+        x = x.astype(ms.float32)
         return x if self.bias is None else ops.bias_add(x, self.bias)
 
 

@@ -6,8 +6,9 @@ from mindspore import Tensor, nn
 
 from src.checkpoint import NetworkInfo, load_network, network_file, settings
 from src.errors import InputError
+from src.layers.precision import float16_convolutions
 from src.sheet import Row
-from src.training.train_step import Average, TrainOneStep
+from src.training.train_step import Average, LossScale, TrainOneStep
 
 AVERAGE = "_ema"  # after a network's name: the file of its average
 
@@ -72,6 +73,10 @@ class ModelTraining:
         c, (averaged, *_) = self.config, self.networks
         if c.ema_decay and self.average is None:
             self.average = Average(self.networks[averaged], c.ema_decay)
+        half = c.amp_level == "O2"
+        if half:
+            for network in self.networks.values():
+                float16_convolutions(network)
         self.steps = {
             name: TrainOneStep(
                 loss,
@@ -80,6 +85,7 @@ class ModelTraining:
                 c.gradient_accumulation,
                 c.clip_grad_norm,
                 self.average if name == averaged else None,
+                LossScale() if half else None,
             ).set_train()
             for name, (loss, has_aux) in losses.items()
         }
@@ -87,8 +93,10 @@ class ModelTraining:
     def count_skipped(self) -> None:
         """Call it after each iteration."""
         skipped = any(step.skipped for step in self.steps.values())
+        hopeless = any(step.hopeless for step in self.steps.values())
         self.skipped += skipped
-        self.skipped_in_a_row = self.skipped_in_a_row + 1 if skipped else 0
+        # A step that a smaller loss scale may mend neither counts as bad nor as good.
+        self.skipped_in_a_row = self.skipped_in_a_row + hopeless if skipped else 0
 
     def tracked(self, step: str) -> int:
         """Batches that the batch norms of a network saw, and kept, each time this step ran it forward."""

@@ -9,25 +9,66 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from src.training.ranks import on_any_rank
 
 
-class Gradients(nn.Cell):
-    """batch -> what the network returns, and the gradients of its loss, the first of these or, without has_aux, all."""
+class LossScale:
+    """What a loss is multiplied with so that its gradients are large enough for float16 (Micikevicius et al., 2018).
 
-    def __init__(self, network: nn.Cell, weights: ParameterTuple, has_aux: bool) -> None:
+    It halves when they are too large, and doubles after `PATIENCE` steps that were not.
+    """
+
+    FIRST, PATIENCE = 2.0**16, 2000
+
+    def __init__(self) -> None:
+        self.factor = Parameter(Tensor(self.FIRST, ms.float32), name="loss_scale", requires_grad=False)
+        self.value, self.good_steps = self.FIRST, 0
+
+    def set(self, value: float, good_steps: int) -> None:
+        self.value, self.good_steps = value, good_steps
+        self.factor.set_data(Tensor(value, ms.float32))
+
+    def adjust(self, finite: bool) -> bool:
+        """Call it after each step. Was that too large, and is it smaller now?"""
+        if finite:
+            grows = self.good_steps + 1 == self.PATIENCE
+            self.set(self.value * (2 if grows else 1), 0 if grows else self.good_steps + 1)
+            return False
+        lowered = self.value > 1
+        self.set(max(self.value / 2, 1.0), 0)
+        return lowered
+
+
+class ScaledLoss(nn.Cell):
+    """batch -> the loss, scaled, for its gradients, and what the network returns."""
+
+    def __init__(self, network: nn.Cell, has_aux: bool, scale: Parameter | None) -> None:
         super().__init__(auto_prefix=False)
-        self.network = network
-        self.loss_and_grads = ms.value_and_grad(network, None, weights, has_aux)
+        self.network, self.has_aux, self.scale = network, has_aux, scale
 
     def construct(self, *batch):
-        return self.loss_and_grads(*batch)
+        results = self.network(*batch)
+        loss = results[0] if self.has_aux else results
+        return loss if self.scale is None else loss * self.scale, results
+
+
+class Gradients(nn.Cell):
+    """batch -> what the network returns, and the gradients of its loss: the first of these or, without has_aux, all."""
+
+    def __init__(self, network: nn.Cell, weights: ParameterTuple, has_aux: bool, scale: Parameter | None) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = ScaledLoss(network, has_aux, scale)
+        self.loss_and_grads = ms.value_and_grad(self.network, None, weights, has_aux=True)
+
+    def construct(self, *batch):
+        (_, results), grads = self.loss_and_grads(*batch)
+        return results, grads
 
 
 class Sum(nn.Cell):
-    """Gradients of the micro-batches so far, and of one more."""
+    """Gradients of the micro-batches so far, then those of one more. (A tuple as input would be compiled each time.)"""
 
-    def construct(self, total: tuple, more: tuple) -> tuple:
-        added = ()
-        for a, b in zip(total, more):  # noqa: B905 (graph mode has no strict)
-            added += (a + b,)
+    def construct(self, *grads: Tensor) -> tuple:
+        count, added = len(grads) // 2, ()
+        for i in range(count):
+            added += (grads[i] + grads[count + i],)
         return added
 
 
@@ -38,7 +79,7 @@ class Reduce(nn.Cell):
         super().__init__()
         self.reducer = reducer
 
-    def construct(self, grads: tuple) -> tuple:
+    def construct(self, *grads: Tensor) -> tuple:
         grads = self.reducer(grads)
         squares = 0.0
         for grad in grads:
@@ -53,7 +94,7 @@ class Update(nn.Cell):
         super().__init__(auto_prefix=False)
         self.optimizer = optimizer
 
-    def construct(self, grads: tuple, factor: Tensor | None) -> tuple:
+    def construct(self, factor: Tensor | None, *grads: Tensor) -> tuple:
         scaled = ()
         for grad in grads:
             scaled += (grad if factor is None else grad * factor,)
@@ -98,9 +139,11 @@ class TrainOneStep:
 
     accumulate: micro-batches that a batch is cut into. Of what the network returns, numbers are averaged over them and
     pictures joined. clip: largest norm of all gradients together; 0 leaves them. average: follows the weights.
+    loss_scale: for networks that compute in float16.
 
     Where the loss or a gradient is not finite the step is skipped: weights, optimizer, average, batch statistics and
-    spectral norms stay as they were. What the networks return is then what it is.
+    spectral norms stay as they were. What the networks return is then what it is. `skipped` tells of it, and `hopeless`
+    if no smaller loss scale is left to try.
     """
 
     def __init__(
@@ -111,18 +154,20 @@ class TrainOneStep:
         accumulate: int = 1,
         clip: float = 0.0,
         average: Average | None = None,
+        loss_scale: LossScale | None = None,
     ) -> None:
         self.network, self.has_aux, self.accumulate, self.clip, self.average = (
             network, has_aux, accumulate, clip, average,
         )  # fmt: skip
+        self.loss_scale = loss_scale
         # MindSpore's own cell knows how many ranks there are, and averages over them.
         cell = nn.TrainOneStepCell(network, optimizer)
         self.distributed = cell.reducer_flag
-        self.gradients = Gradients(network, cell.weights, has_aux)
+        self.gradients = Gradients(network, cell.weights, has_aux, loss_scale and loss_scale.factor)
         self.add, self.reduce, self.update = Sum(), Reduce(cell.grad_reducer), Update(optimizer)
         self.keep: Copy | None = None
         self.restore: Copy | None = None
-        self.skipped = False
+        self.skipped = self.hopeless = False
 
     def set_train(self) -> "TrainOneStep":
         self.network.set_train()
@@ -134,9 +179,11 @@ class TrainOneStep:
         for micro_batch in self._split(batch):
             result, more = self.gradients(*micro_batch)
             results.append(result)
-            grads = more if grads is None else self.add(grads, more)
-        grads, squares = self.reduce(grads)
-        norm = math.sqrt(float(squares.asnumpy())) / self.accumulate
+            grads = more if grads is None else self.add(*grads, *more)
+        grads, squares = self.reduce(*grads)
+        # Gradients are sums over micro-batches, and scaled.
+        divisor = self.accumulate * (self.loss_scale.value if self.loss_scale else 1.0)
+        norm = math.sqrt(float(squares.asnumpy())) / divisor
         losses = [float((result[0] if self.has_aux else result).asnumpy()) for result in results]
         self.skipped = not all(map(math.isfinite, (norm, *losses)))
         if self.distributed:  # gradients are the same on all ranks, losses are not
@@ -144,14 +191,19 @@ class TrainOneStep:
         if self.skipped:
             self.restore()
         else:
-            self.update(grads, self._factor(norm))
+            self.update(self._factor(norm, divisor), *grads)
             if self.average is not None:
                 self.average()
+        lowered = self.loss_scale is not None and self.loss_scale.adjust(not self.skipped)
+        self.hopeless = self.skipped and not lowered
         return results[0] if len(results) == 1 else join(results)
 
-    def _factor(self, norm: float) -> Tensor | None:
+    def _factor(self, norm: float, divisor: float) -> Tensor | None:
+        """What gradients are multiplied with; None where it is always 1."""
+        if not (self.clip or self.accumulate > 1 or self.loss_scale):
+            return None
         clipped = min(1.0, self.clip / (norm + 1e-6)) if self.clip else 1.0
-        return Tensor(clipped / self.accumulate, ms.float32) if self.clip or self.accumulate > 1 else None
+        return Tensor(clipped / divisor, ms.float32)
 
     def _keep_state(self) -> None:
         """Remember what a forward changes by itself: what does not learn in cells that train."""

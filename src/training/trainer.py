@@ -22,6 +22,7 @@ from src.training.run_folder import RunFolder
 from src.training.stop import StopRequest
 
 STAGE = "stage"  # the entry of trainer.ckpt that says which stage its optimizers are of
+LOSS_SCALE = "loss_scale"  # and those, by network, of float16's loss scale and the good steps it has had
 SKIPPED = "skipped"  # and that which counts skipped iterations: of all, and of the last ones
 
 
@@ -198,6 +199,10 @@ def save_checkpoint(run: RunFolder, model: ModelTraining, stage: int, iteration:
         }
         for name, optimizer in model.optimizers.items():
             state |= {f"{name}.{key}": p for key, p in optimizer_state(optimizer).items()}
+        for name, step in model.steps.items():
+            if step.loss_scale is not None:
+                scale = step.loss_scale
+                state[f"{name}.{LOSS_SCALE}"] = np.array([scale.value, scale.good_steps], np.float32)
         save_network(folder / "trainer.ckpt", state, NetworkInfo(model.MODEL, "trainer", iteration=iteration))
 
     return run.save(iteration, write)
@@ -227,6 +232,10 @@ def load_state(checkpoint: Path, stage: int, model: ModelTraining) -> None:
         own = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
         state = optimizer_state(optimizer)
         fill({key: state[key] for key in state if not key.startswith("learning_rate")}, own, path)
+        scale = model.steps[name].loss_scale
+        if scale is not None and LOSS_SCALE in own:
+            value, good_steps = own[LOSS_SCALE]
+            scale.set(float(value), int(good_steps))
 
 
 def save_bad_batch(folder: Path, samples: TrainingSamples, batch: tuple[Tensor, ...]) -> Path:

@@ -1,0 +1,18 @@
+"""Mixed precision: what runs in float16."""
+
+import mindspore as ms
+from mindspore import nn
+
+from src.layers.conv import Conv2d
+from src.layers.spectral_norm import SpectralNormConv2d
+
+
+def float16_convolutions(network: nn.Cell) -> None:
+    """Let a network's convolutions, most of its work, take and give float16; all else stays float32, as do the weights.
+
+    mindspore.amp's O2 does not fit: it casts what enters a cell, but not what enters a bprop of ours. And float32 is
+    what masks, norms, softmaxes, the power iterations of spectral norms and all losses need.
+    """
+    for _, cell in network.cells_and_names():
+        if isinstance(cell, Conv2d | SpectralNormConv2d):
+            cell.dtype = ms.float16

@@ -1,0 +1,105 @@
+"""Convolutions in float16: what stays float32, the loss scale, and that training goes as well."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn
+
+import train as train_py
+from model_utils.config import load_config, refuse_unused
+from model_utils.entry import run
+from src.checkpoint import read_network
+from src.errors import InputError
+from src.layers.conv import Conv2d
+from src.layers.precision import float16_convolutions
+from src.layers.spectral_norm import SpectralNormConv2d
+from src.training.train_step import LossScale, TrainOneStep
+from tests.training.conftest import SMALL, assert_same, rows, weights, words
+
+EPSILON = 2.0**-11  # of float16
+
+
+class Loss(nn.Cell):
+    def __init__(self, network: nn.Cell) -> None:
+        super().__init__()
+        self.network = network
+
+    def construct(self, x):
+        return self.network(x).sin().sum()
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kind", [Conv2d, SpectralNormConv2d])
+def test_convolutions_round_to_float16_and_nothing_else_does(mode, rand, kind, stride):
+    x = rand(1, 3, 16, 16)
+    results = []
+    for half in (False, True):
+        np.random.seed(0)
+        cell = kind(3, 4, 3, stride) if kind is Conv2d else kind(3, 4, 3, stride, padding=1)
+        cell.weight.set_data(Tensor(np.random.default_rng(0).standard_normal(cell.weight.shape), ms.float32))
+        if half:
+            float16_convolutions(cell)
+        gradient, of_weights = ms.grad(Loss(cell), 0, ms.ParameterTuple([cell.weight]))(x)
+        results.append([tensor.asnumpy() for tensor in (cell(x) - cell(0 * x), gradient, of_weights[0])])
+    for a, b in zip(*results, strict=True):
+        assert b.dtype == np.float32
+        assert 0.01 * EPSILON < np.abs(a - b).max() / np.abs(a).max() < 20 * EPSILON
+
+
+class Steep(nn.Cell):
+    """A loss whose gradient, scaled, is beyond float32 while the scale is above 4."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = ms.Parameter(Tensor([1.0], ms.float32), name="weight")
+
+    def construct(self, x):
+        return (self.weight * x).sum()
+
+
+def test_the_loss_scale_finds_itself():
+    network, scale = Steep(), LossScale()
+    step = TrainOneStep(network, nn.SGD(network.trainable_params(), 1e-18), has_aux=False, loss_scale=scale)
+    scale.set(32.0, 0)
+    taken = []
+    for _ in range(5):
+        step(Tensor([4e18], ms.float32))  # squares above 3e38 are not finite
+        taken.append((not step.skipped, step.hopeless, scale.value))
+    assert taken[:3] == [(False, False, 16.0), (False, False, 8.0), (False, False, 4.0)]
+    assert taken[3:] == [(True, False, 4.0)] * 2
+    assert network.weight.asnumpy()[0] == pytest.approx(1 - 2 * 4)
+    scale.set(4.0, LossScale.PATIENCE - 1)
+    step(Tensor([1.0], ms.float32))
+    assert (scale.value, scale.good_steps) == (8.0, 0)
+    scale.set(1.0, 5)
+    step(Tensor([np.inf], ms.float32))
+    assert (step.hopeless, scale.value, scale.good_steps) == (True, 1.0, 0)
+
+
+def test_resuming_takes_the_loss_scale_along(train):
+    options = {"amp_level": "O2", "train_iter": 3}
+    straight = train("straight", **options)
+    train("parts", **options | {"train_iter": 1})
+    assert_same(straight, train("parts", **options, resume=True), 3)
+    assert tuple(weights(straight, 3, "trainer")["discriminator.loss_scale"]) == (LossScale.FIRST, 3)
+
+
+def test_dgts_is_refused():
+    with pytest.raises(InputError, match="--amp_level O2: dgts does not use it, only ctsdg and upsampler do"):
+        refuse_unused(load_config(["--model", "dgts", "--amp_level", "O2"]), "dgts")
+
+
+@pytest.mark.slow
+def test_float16_trains_like_float32(pictures, tmp_path):
+    """CTSDG's own networks, narrow, with the adversarial loss: 200 iterations."""
+    ends = {}
+    for level in ("O0", "O2"):
+        options = SMALL | {"data_root": pictures, "save_path": tmp_path / level, "amp_level": level}
+        options |= {"width": 0.05, "batch_size": 1, "train_iter": 200, "mode": "graph", "gen_lr_train": 1e-3}
+        run(train_py.main, words(options))
+        ends[level] = np.mean([float(row["generator_loss"]) for row in rows(tmp_path / level)[-50:]])
+    for network in ("generator", "discriminator"):
+        arrays, _ = read_network(tmp_path / "O2" / "checkpoints" / "0000200" / f"{network}.ckpt")
+        assert all(np.isfinite(array).all() for array in arrays.values())
+    assert np.mean([float(row["generator_loss"]) for row in rows(tmp_path / "O0")[:10]]) > 1.5 * ends["O0"]
+    assert ends["O2"] == pytest.approx(ends["O0"], rel=0.05)
