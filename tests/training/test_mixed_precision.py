@@ -95,11 +95,11 @@ def test_float16_trains_like_float32(pictures, tmp_path):
     ends = {}
     for level in ("O0", "O2"):
         options = SMALL | {"data_root": pictures, "save_path": tmp_path / level, "amp_level": level}
-        options |= {"width": 0.05, "batch_size": 1, "train_iter": 200, "mode": "graph", "gen_lr_train": 1e-3}
+        options |= {"width": 0.05, "train_iter": 200, "mode": "graph", "gen_lr_train": 1e-3}
         run(train_py.main, words(options))
         ends[level] = np.mean([float(row["generator_loss"]) for row in rows(tmp_path / level)[-50:]])
     for network in ("generator", "discriminator"):
         arrays, _ = read_network(tmp_path / "O2" / "checkpoints" / "0000200" / f"{network}.ckpt")
         assert all(np.isfinite(array).all() for array in arrays.values())
-    assert np.mean([float(row["generator_loss"]) for row in rows(tmp_path / "O0")[:10]]) > 1.5 * ends["O0"]
+    assert np.mean([float(row["generator_loss"]) for row in rows(tmp_path / "O0")[:10]]) > 1.3 * ends["O0"]
     assert ends["O2"] == pytest.approx(ends["O0"], rel=0.05)
