@@ -1,12 +1,16 @@
 """One optimizer step: gradients over micro-batches and ranks, which are not taken where they are not finite."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from src.training.ranks import on_any_rank
+
+# For every parameter. Not a loop: in a graph each turn of one is a function in a function, of which MindSpore allows a
+# thousand.
+each = ops.HyperMap()
 
 
 class LossScale:
@@ -66,10 +70,8 @@ class Sum(nn.Cell):
     """Gradients of the micro-batches so far, then those of one more. (A tuple as input would be compiled each time.)"""
 
     def construct(self, *grads: Tensor) -> tuple:
-        count, added = len(grads) // 2, ()
-        for i in range(count):
-            added += (grads[i] + grads[count + i],)
-        return added
+        count = len(grads) // 2
+        return each(ops.add, grads[:count], grads[count:])
 
 
 class Reduce(nn.Cell):
@@ -81,10 +83,11 @@ class Reduce(nn.Cell):
 
     def construct(self, *grads: Tensor) -> tuple:
         grads = self.reducer(grads)
-        squares = 0.0
-        for grad in grads:
-            squares = squares + (grad * grad).sum()
-        return grads, squares
+        return grads, ops.addn(each(_square, grads))
+
+
+def _square(gradient: Tensor) -> Tensor:
+    return (gradient * gradient).sum()
 
 
 class Update(nn.Cell):
@@ -95,10 +98,7 @@ class Update(nn.Cell):
         self.optimizer = optimizer
 
     def construct(self, factor: Tensor | None, *grads: Tensor) -> tuple:
-        scaled = ()
-        for grad in grads:
-            scaled += (grad if factor is None else grad * factor,)
-        return self.optimizer(scaled)
+        return self.optimizer(grads if factor is None else each(ops.partial(ops.mul, factor), grads))
 
 
 class Copy(nn.Cell):
@@ -109,10 +109,7 @@ class Copy(nn.Cell):
         self.target, self.source = ParameterTuple(target), ParameterTuple(source)
 
     def construct(self) -> tuple:
-        done = (0,)  # a graph has to return something
-        for target, source in zip(self.target, self.source):  # noqa: B905
-            done += (ops.assign(target, source),)
-        return done
+        return each(ops.assign, self.target, self.source)
 
 
 class Average(nn.Cell):
@@ -125,13 +122,14 @@ class Average(nn.Cell):
         self.averages = self.weights.clone(prefix="ema", init="same")
 
     def construct(self) -> tuple:
-        done = ()
-        for average, weight in zip(self.averages, self.weights):  # noqa: B905
-            done += (ops.assign(average, average + self.share * (weight - average)),)
-        return done
+        return each(ops.partial(_approach, self.share), self.averages, self.weights)
 
     def named(self) -> dict[str, Parameter]:
         return dict(zip(self.names, self.averages, strict=True))
+
+
+def _approach(share: float, average: Parameter, weight: Parameter) -> Tensor:
+    return ops.assign(average, average + share * (weight - average))
 
 
 class TrainOneStep:
@@ -165,8 +163,8 @@ class TrainOneStep:
         self.distributed = cell.reducer_flag
         self.gradients = Gradients(network, cell.weights, has_aux, loss_scale and loss_scale.factor)
         self.add, self.reduce, self.update = Sum(), Reduce(cell.grad_reducer), Update(optimizer)
-        self.keep: Copy | None = None
-        self.restore: Copy | None = None
+        self.keep: Callable[[], object] | None = None
+        self.restore: Callable[[], object] | None = None
         self.skipped = self.hopeless = False
 
     def set_train(self) -> "TrainOneStep":
@@ -216,7 +214,7 @@ class TrainOneStep:
                 if not parameter.requires_grad
             ]
             kept = ParameterTuple(state).clone(prefix="kept", init="same")
-            self.keep, self.restore = Copy(kept, state), Copy(state, kept)
+            self.keep, self.restore = (Copy(kept, state), Copy(state, kept)) if state else (_nothing, _nothing)
         self.keep()
 
     def _split(self, batch: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
@@ -225,6 +223,10 @@ class TrainOneStep:
         # What has no batch axis, such as the key of a dropout, goes with each.
         columns = [ops.split(x, len(x) // self.accumulate) if x.ndim else [x] * self.accumulate for x in batch]
         return list(zip(*columns, strict=True))
+
+
+def _nothing() -> None:
+    pass
 
 
 def join(results: list):
