@@ -4,6 +4,7 @@
   convert.py --source modelzoo    --model ctsdg     --input generator_NNNNNN.ckpt --output FOLDER
   convert.py --source official    --model dgts      --input places.pth --output FOLDER/generator.ckpt
   convert.py --source official    --model upsampler --input FILE.pth --output FOLDER/upsampler.ckpt
+  convert.py --source official    --model upsampler --input ITS_DISCRIMINATOR.pth --output FOLDER/discriminator.ckpt
   convert.py --source torchvision --model vgg16     --input vgg16-397923af.pth --output vgg16.ckpt
   convert.py --source modelzoo    --model vgg16     --input FILE.ckpt --output vgg16.ckpt
   convert.py --source torchvision --model vgg19     --input vgg19-dcbb9e9d.pth --output vgg19.ckpt

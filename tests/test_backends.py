@@ -94,71 +94,107 @@ def tensors(model: ModelProto) -> list[TensorProto]:
     return found
 
 
-def export(path: Path, code: str) -> Path:
-    """What `code` exports to `path`. In a process of its own: a cell exported here must not meet a loaded graph."""
-    script = f"import src, numpy as np, mindspore as ms\nfrom mindspore import Tensor, nn, ops\npath = {str(path)!r}\n"
-    subprocess.run([sys.executable, "-c", script + code], cwd=ROOT, check=True)
-    return path
+# What is exported in a process of its own (a cell exported here must not meet a loaded graph), narrow, to `path`.
+PREFACE = """
+import src, numpy as np, mindspore as ms
+from mindspore import Tensor, nn, ops
+from src.training.train_step import TrainOneStep
 
+def pictures(batch, size):
+    return (Tensor(np.ones((batch, channels, size, size), np.float32)) for channels in (3, 1))
 
-@pytest.fixture(scope="session")
-def dgts_mindir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(
-        tmp_path_factory.mktemp("dgts") / "dgts.mindir",
-        "from src.dgts.generator import Generator\n"
-        "from src.dgts.inpainting import Inpainting\n"
-        "from src.dgts.upsampler import Upsampler\n"
-        "image, mask = (Tensor(np.ones((2, channels, 256, 256), np.float32)) for channels in (3, 1))\n"
-        "network = Inpainting(Generator(width=0.125), Upsampler(width=0.125), 256)\n"
-        "ms.export(network, image, mask, file_name=path, file_format='MINDIR')\n",
-    )
+def export(cell, *inputs):
+    ms.export(cell, *inputs, file_name=path, file_format="MINDIR")
+"""
 
+DGTS = """
+from src.dgts.generator import Generator
+from src.dgts.inpainting import Inpainting
+from src.dgts.upsampler import Upsampler
 
-# Weights of VGG16, which do not matter here, are drawn.
-TRAINING = """
+export(Inpainting(Generator(width=0.125), Upsampler(width=0.125), 256), *pictures(2, 256))
+"""
+
+# Weights of the VGGs, which do not matter here, are drawn.
+CTSDG_TRAINING = """
 from src.ctsdg import Discriminator, Generator
 from src.ctsdg.loss import DiscriminatorLoss, GeneratorLoss, LossWeights
 from src.losses.perceptual import VGG16Features
-from src.training.train_step import TrainOneStep
 
 ms.set_context(mode=ms.GRAPH_MODE)
 generator, discriminator = Generator(width=0.02), Discriminator(width=0.02)
-image, mask = (Tensor(np.ones((1, channels, 128, 128), np.float32)) for channels in (3, 1))
+image, mask = pictures(1, 128)
 """
 
+CTSDG_GENERATOR = """
+loss = GeneratorLoss(generator, discriminator, VGG16Features(), LossWeights())
+step = TrainOneStep(loss, nn.Adam(generator.trainable_params())).set_train()
+export(step.gradients, image, mask, mask, mask)
+"""
 
-@pytest.fixture(scope="session")
-def generator_step(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(
-        tmp_path_factory.mktemp("step") / "generator.mindir",
-        TRAINING + "loss = GeneratorLoss(generator, discriminator, VGG16Features(), LossWeights())\n"
-        "step = TrainOneStep(loss, nn.Adam(generator.trainable_params())).set_train()\n"
-        "ms.export(step.gradients, image, mask, mask, mask, file_name=path, file_format='MINDIR')\n",
-    )
+CTSDG_DISCRIMINATOR = """
+optimizer = nn.Adam(discriminator.trainable_params())
+export(nn.TrainOneStepCell(DiscriminatorLoss(discriminator), optimizer).set_train(), image, image, mask, mask)
+"""
+
+DGTS_GENERATOR = """
+from src.dgts.generator import Generator
+from src.dgts.loss import VGG_TAPS, GeneratorLoss, LossWeights
+from src.losses.perceptual import VGG19Features
+from src.training.dgts import make_optimizer
+
+ms.set_context(mode=ms.GRAPH_MODE)
+generator = Generator(width=0.02, image_size=128)
+loss = GeneratorLoss(generator, VGG19Features(VGG_TAPS), LossWeights())
+step = TrainOneStep(loss, make_optimizer(generator, 1e-4, 1e-5, 1e-4)).set_train()
+export(step.gradients, *pictures(1, 128), Tensor(1, ms.int32))
+"""
+
+UPSAMPLER_TRAINING = """
+from src.dgts.discriminator import Discriminator
+from src.dgts.upsampler import Upsampler
+from src.dgts.upsampler_loss import VGG_TAPS, DiscriminatorLoss, UpsamplerLoss, UpsamplerLossWeights
+from src.losses.perceptual import VGG19Features
+from src.training.adamw import AdamW
+
+ms.set_context(mode=ms.GRAPH_MODE)
+upsampler, discriminator = Upsampler(width=0.02), Discriminator(width=0.02)
+image, mask = pictures(2, 128)
+low = Tensor(np.ones((2, 3, 16, 16), np.float32))
+"""
+
+UPSAMPLER = """
+loss = UpsamplerLoss(upsampler, discriminator, VGG19Features(VGG_TAPS), UpsamplerLossWeights())
+step = TrainOneStep(loss, AdamW(upsampler.trainable_params(), 1e-4)).set_train()
+export(step.gradients, image, mask, low)
+"""
+
+UPSAMPLER_DISCRIMINATOR = """
+optimizer = AdamW(discriminator.trainable_params(), 1e-4)
+export(nn.TrainOneStepCell(DiscriminatorLoss(upsampler, discriminator), optimizer).set_train(), image, mask, low)
+"""
+
+SLOW = {
+    "dgts": DGTS,
+    "gradients of ctsdg's generator": CTSDG_TRAINING + CTSDG_GENERATOR,
+    "step of ctsdg's discriminator": CTSDG_TRAINING + CTSDG_DISCRIMINATOR,
+    "gradients of dgts's generator": DGTS_GENERATOR,
+    "gradients of the upsampler": UPSAMPLER_TRAINING + UPSAMPLER,
+    "step of the upsampler's discriminator": UPSAMPLER_TRAINING + UPSAMPLER_DISCRIMINATOR,
+}
 
 
-@pytest.fixture(scope="session")
-def discriminator_step(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(
-        tmp_path_factory.mktemp("step") / "discriminator.mindir",
-        TRAINING + "loss = DiscriminatorLoss(discriminator)\n"
-        "step = nn.TrainOneStepCell(loss, nn.Adam(discriminator.trainable_params())).set_train()\n"
-        "ms.export(step, image, image, mask, mask, file_name=path, file_format='MINDIR')\n",
-    )
+def export(path: Path, code: str) -> ModelProto:
+    subprocess.run([sys.executable, "-c", f"path = {str(path)!r}\n{PREFACE}{code}"], cwd=ROOT, check=True)
+    return read(path)
 
 
-@pytest.fixture(
-    params=[
-        "mindir",
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ("dgts_mindir", "generator_step", "discriminator_step")
-        ),
-    ]
-)
-def exported(request: pytest.FixtureRequest) -> ModelProto:
-    """The inference graphs of the models and CTSDG's training graphs, narrow."""
-    return read(request.getfixturevalue(request.param))
+@pytest.fixture(scope="session", params=["ctsdg", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelProto:
+    """The inference graphs of the models, and their training graphs."""
+    if request.param == "ctsdg":
+        return read(request.getfixturevalue("mindir"))
+    return export(tmp_path_factory.mktemp("exported") / "graph.mindir", SLOW[request.param])
 
 
 def test_every_primitive_claims_all_back_ends(exported):
@@ -176,12 +212,8 @@ def test_every_shape_is_static(exported):
 
 def test_the_lint_finds_what_it_looks_for(tmp_path):
     assert platforms("Einsum") == {"GPU"}
-    path = export(
-        tmp_path / "dynamic.mindir",
-        "network = nn.SequentialCell(nn.ReLU(), nn.Tanh())\n"
-        "x = Tensor(shape=[None, 3], dtype=ms.float32)\n"
-        "ms.export(network, x, file_name=path, file_format='MINDIR')\n",
+    dynamic = export(
+        tmp_path / "dynamic.mindir", "export(nn.SequentialCell(nn.ReLU(), nn.Tanh()), Tensor(shape=[None, 3]))"
     )
-    dynamic = read(path)
     assert {"ReLU", "Tanh"} <= primitives(dynamic)
     assert any(size < 0 for tensor in tensors(dynamic) for size in tensor.dims)

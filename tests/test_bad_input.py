@@ -13,8 +13,8 @@ import export as export_py
 import infer as infer_py
 from model_utils.entry import run
 from src.checkpoint import NetworkInfo, save_network
+from tests.command_line import ROOT, words
 
-ROOT = Path(__file__).parents[1]
 MAINS = {"eval": eval_py.main, "export": export_py.main, "infer": infer_py.main}
 # What each needs: option -> file or folder of `good`.
 NEEDS = {
@@ -36,8 +36,7 @@ def good(tmp_path, checkpoint):
 
 
 def command(name: str, good: Path, **changed: object) -> list[str]:
-    options = {option: good / path for option, path in NEEDS[name].items()} | {"mode": "pynative"} | changed
-    return [word for option, value in options.items() for word in (f"--{option}", str(value))]
+    return words({option: good / path for option, path in NEEDS[name].items()} | {"mode": "pynative"} | changed)
 
 
 def refusal(capsys, good: Path, name: str, **changed: object) -> str:
@@ -61,8 +60,8 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 def test_a_process_ends_with_one_line_and_code_2(name, good):
     damaged = good / "generator.ckpt"
     damaged.write_bytes((good / "run" / "generator.ckpt").read_bytes()[:-50])
-    words = command(name, good, checkpoint_path=damaged)
-    done = subprocess.run([sys.executable, ROOT / f"{name}.py", *words], capture_output=True, text=True, check=False)
+    options = command(name, good, checkpoint_path=damaged)
+    done = subprocess.run([sys.executable, ROOT / f"{name}.py", *options], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"error: {damaged} is damaged or no MindSpore checkpoint; use another one\n"
 

@@ -20,11 +20,13 @@ from tests.parity.official import (
     MODELZOO_SHAPES,
     NETWORKS,
     OFFICIAL_SHAPES,
+    assert_same,
     modelzoo_states,
     official_states,
     run_convert,
     write_modelzoo,
     write_official,
+    write_state,
 )
 from tests.parity.rule_weights import rule_state
 
@@ -44,15 +46,6 @@ def states():
 @pytest.fixture
 def official(states, tmp_path):
     return write_official(tmp_path / "official.pth", states, iteration=123)
-
-
-def assert_same(found: dict, expected: dict) -> None:
-    """Same names in the same order, every array equal bit for bit."""
-    assert list(found) == list(expected)
-    for name, array in expected.items():
-        tensor = found[name].numpy()
-        assert (tensor.dtype, tensor.shape) == (array.dtype, array.shape), name
-        assert tensor.tobytes() == array.tobytes(), name
 
 
 # Tables.
@@ -208,8 +201,8 @@ def vgg_state(extra: dict) -> dict:
 def test_torchvision_vgg16_whole_or_features_alone(whole, tmp_path):
     classifier = {f"classifier.{i}.{leaf}": np.zeros(1, np.float32) for i in (0, 3, 6) for leaf in ("weight", "bias")}
     state = vgg_state(classifier if whole else {})
-    torch.save({name: torch.from_numpy(array) for name, array in state.items()}, tmp_path / "vgg16.pth")
-    output = run_convert("torchvision", "vgg16", tmp_path / "vgg16.pth", tmp_path / "vgg16.ckpt")
+    path = write_state(tmp_path / "vgg16.pth", state)
+    output = run_convert("torchvision", "vgg16", path, tmp_path / "vgg16.ckpt")
     vgg = VGG16Features()
     load_network(output, vgg, NetworkInfo("vgg16", "vgg16"))
     np.testing.assert_array_equal(vgg.stages[2][4].weight.asnumpy(), state["features.14.weight"])

@@ -21,8 +21,8 @@ from src.inference import Inpainter
 from src.metrics.baselines import inpaint_baseline
 from src.metrics.image_quality import PROTOCOLS
 from src.report import FILES, contact_sheet, extremes
+from tests.command_line import ROOT, words
 
-ROOT = Path(__file__).parents[1]
 SIZE = 128
 HOLE_ROWS = (16, 40, 70, 90, 16)  # of 128: 12.5, 31, 55 and 70 % hole
 
@@ -44,9 +44,8 @@ def pictures(tmp_path_factory):
 
 
 def options(pictures: Path, checkpoint: Path, output: Path, *more: str) -> list[str]:
-    paths = {"checkpoint_path": checkpoint, "data_root": pictures / "images", "eval_masks_root": pictures / "masks"}
-    words = [word for name, path in (paths | {"output_path": output}).items() for word in (f"--{name}", str(path))]
-    return [*words, "--mode", "pynative", *more]
+    options = {"checkpoint_path": checkpoint, "data_root": pictures / "images", "eval_masks_root": pictures / "masks"}
+    return [*words(options | {"output_path": output, "mode": "pynative"}), *more]
 
 
 @pytest.fixture(scope="module")

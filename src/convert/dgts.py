@@ -17,33 +17,28 @@ PARALLEL = "module."  # in front of every name: the official files were saved fr
 
 
 def _encoder_layer(i: int) -> list:
-    ours, theirs = f"encoder.layers.{i}", f"encoder.layers.{i}"
+    layer = f"encoder.layers.{i}"
     return [
-        (f"{ours}.attention.in_weight", f"{theirs}.self_attn.in_proj_weight"),
-        (f"{ours}.attention.in_bias", f"{theirs}.self_attn.in_proj_bias"),
-        (f"{ours}.attention.out", f"{theirs}.self_attn.out_proj"),
-        *_feed_forward(ours, theirs),
+        (f"{layer}.attention.in_weight", f"{layer}.self_attn.in_proj_weight"),
+        (f"{layer}.attention.in_bias", f"{layer}.self_attn.in_proj_bias"),
+        (f"{layer}.attention.out", f"{layer}.self_attn.out_proj"),
+        *_feed_forward(layer),
     ]
 
 
 def _decoder_layer(i: int) -> list:
-    ours, theirs = f"decoder.layers.{i}", f"decoder.layers.{i}"
-    return [
-        (f"{ours}.known_features", f"{theirs}.en_de_attn.known"),
-        (f"{ours}.unknown_features", f"{theirs}.en_de_attn.unknown"),
-        (f"{ours}.query", f"{theirs}.en_de_attn.query"),
-        (f"{ours}.key", f"{theirs}.en_de_attn.key"),
-        (f"{ours}.value", f"{theirs}.en_de_attn.value"),
-        *_feed_forward(ours, theirs),
-    ]
+    layer = f"decoder.layers.{i}"
+    names = {"known_features": "known", "unknown_features": "unknown", "query": "query", "key": "key", "value": "value"}
+    attention = [(f"{layer}.{ours}", f"{layer}.en_de_attn.{theirs}") for ours, theirs in names.items()]
+    return [*attention, *_feed_forward(layer)]
 
 
-def _feed_forward(ours: str, theirs: str) -> list:
+def _feed_forward(layer: str) -> list:
     return [
-        (f"{ours}.feed_forward.linear1", f"{theirs}.linear1"),
-        (f"{ours}.feed_forward.linear2", f"{theirs}.linear2"),
-        (f"{ours}.norm", f"{theirs}.norm1"),
-        (f"{ours}.feed_forward.norm", f"{theirs}.norm2"),
+        (f"{layer}.feed_forward.linear1", f"{layer}.linear1"),
+        (f"{layer}.feed_forward.linear2", f"{layer}.linear2"),
+        (f"{layer}.norm", f"{layer}.norm1"),
+        (f"{layer}.feed_forward.norm", f"{layer}.norm2"),
     ]
 
 

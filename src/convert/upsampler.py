@@ -85,13 +85,16 @@ def layout(name: str, width: float) -> tuple[dict[str, tuple], list]:
 
 
 def from_official(path: Path, output: Path) -> str:
-    """The upsampler's official state dict -> one file."""
-    return _from_official("upsampler", path, output)
-
-
-def discriminator_from_official(path: Path, output: Path) -> str:
-    """The official state dict of the upsampler's discriminator -> one file."""
-    return _from_official("discriminator", path, output)
+    """The official state dict of the upsampler, or of its discriminator -> one file."""
+    state = as_arrays(read_torch(path), str(path))
+    name = "discriminator" if any(key.startswith("discriminator_") for key in state) else "upsampler"
+    counts = {channels: len(np.atleast_1d(state[key])) for channels, key in COUNTED[name].items() if key in state}
+    width = infer_width(counts, scaled)
+    shapes, pairs = layout(name, width)
+    arrays = take(state, pairs, shapes, str(path))
+    tracked = max((int(state[theirs]) for ours, theirs in pairs if ours is None), default=0)
+    save_network(output, arrays, NetworkInfo("upsampler", name, width, batches_tracked=tracked))
+    return f"{name}, width {width}"
 
 
 def to_official(path: Path, output: Path) -> str:
@@ -105,14 +108,3 @@ def to_official(path: Path, output: Path) -> str:
     tracked = np.array(info.batches_tracked, np.int64)
     write_torch({theirs: tracked if ours is None else arrays[ours] for ours, theirs in pairs}, output)
     return f"{info.network}, width {info.width}, iteration {info.iteration}"
-
-
-def _from_official(name: str, path: Path, output: Path) -> str:
-    state = as_arrays(read_torch(path), str(path))
-    counts = {channels: len(np.atleast_1d(state[key])) for channels, key in COUNTED[name].items() if key in state}
-    width = infer_width(counts, scaled)
-    shapes, pairs = layout(name, width)
-    arrays = take(state, pairs, shapes, str(path))
-    tracked = max((int(state[theirs]) for ours, theirs in pairs if ours is None), default=0)
-    save_network(output, arrays, NetworkInfo("upsampler", name, width, batches_tracked=tracked))
-    return f"{name}, width {width}"

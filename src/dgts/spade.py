@@ -13,22 +13,17 @@ from src.layers.spectral_norm import SpectralNormConv2d
 class GatedConv(nn.Cell):
     """A spectral-norm convolution, and another of the same shape whose sigmoid is its gate.
 
-    x: (B, C_in, H, W) -> (B, C_out, H', W')
+    x: (B, C_in, H, W) -> (B, C_out, H, W)
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        dilation: int = 1,
-        has_bias: bool = False,
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, has_bias: bool) -> None:
         super().__init__()
-        options = (in_channels, out_channels, kernel_size, stride, padding, dilation, has_bias)
-        self.feature, self.gate = SpectralNormConv2d(*options), SpectralNormConv2d(*options)
+
+        def conv() -> SpectralNormConv2d:
+            padding = kernel_size // 2
+            return SpectralNormConv2d(in_channels, out_channels, kernel_size, padding=padding, has_bias=has_bias)
+
+        self.feature, self.gate = conv(), conv()
 
     def construct(self, x: Tensor) -> Tensor:
         return self.feature(x) * ops.sigmoid(self.gate(x))
@@ -108,13 +103,13 @@ class SPADEBlock(nn.Cell):
         super().__init__()
         middle = min(in_channels, out_channels)
         self.spade0 = SPADE(in_channels, guide_channels, width)
-        self.conv0 = GatedConv(in_channels, middle, 3, padding=1, has_bias=True)
+        self.conv0 = GatedConv(in_channels, middle, 3, has_bias=True)
         self.spade1 = SPADE(middle, guide_channels, width)
-        self.conv1 = GatedConv(middle, out_channels, 3, padding=1, has_bias=True)
+        self.conv1 = GatedConv(middle, out_channels, 3, has_bias=True)
         self.learned_shortcut = in_channels != out_channels
         if self.learned_shortcut:
             self.spade_shortcut = SPADE(in_channels, guide_channels, width)
-            self.conv_shortcut = GatedConv(in_channels, out_channels, 1)
+            self.conv_shortcut = GatedConv(in_channels, out_channels, 1, has_bias=False)
         self.activation = LeakyReLU(0.2)
 
     def construct(self, x: Tensor, guide: Tensor) -> Tensor:

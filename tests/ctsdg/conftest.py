@@ -18,6 +18,7 @@ from tests.parity.official import (
     run_convert,
     write_modelzoo,
     write_official,
+    write_state,
 )
 from tests.parity.rule_weights import rule_state
 
@@ -42,11 +43,10 @@ def modelzoo(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def vgg16(tmp_path_factory) -> Path:
     """A checkpoint made of a file in torchvision's layout."""
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("vgg16")
-    state = rule_state(OFFICIAL_SHAPES["vgg16_features"])
-    torch.save({name: torch.from_numpy(array) for name, array in state.items()}, folder / "vgg16.pth")
-    return run_convert("torchvision", "vgg16", folder / "vgg16.pth", folder / "vgg16.ckpt")
+    path = write_state(folder / "vgg16.pth", rule_state(OFFICIAL_SHAPES["vgg16_features"]))
+    return run_convert("torchvision", "vgg16", path, folder / "vgg16.ckpt")
 
 
 @pytest.fixture(scope="session")

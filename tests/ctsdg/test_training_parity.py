@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,8 +9,9 @@ import pytest
 from src.checkpoint import read_network
 from src.convert.ctsdg import layout
 from src.convert.names import PYTORCH
+from tests.command_line import call
 from tests.parity.digests import assert_close, digest
-from tests.parity.official import DATA, NETWORKS, ROOT, run_convert
+from tests.parity.official import DATA, NETWORKS, run_convert
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
@@ -37,13 +36,7 @@ def run(published, vgg16, tmp_path_factory):
         "log_frequency_step": 1,
         "save_checkpoint_steps": 1,
     }
-    command = [
-        sys.executable,
-        "train.py",
-        *(str(word) for item in options.items() for word in (f"--{item[0]}", item[1])),
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    call("train.py", **options)
     return options["save_path"]
 
 

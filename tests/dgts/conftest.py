@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.official import run_convert
+from tests.parity.official import run_convert, write_state
 from tests.parity.rule_weights import rule_state
 
 DATA = Path(__file__).parents[1] / "data" / "dgts"
@@ -14,14 +14,13 @@ DATA = Path(__file__).parents[1] / "data" / "dgts"
 @pytest.fixture(scope="session")
 def published(tmp_path_factory) -> Path:
     """A folder with generator.ckpt, upsampler.ckpt and vgg19.ckpt, of files in the official codes' layouts."""
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     shapes = json.loads((DATA / "official_shapes.json").read_text())
     folder = tmp_path_factory.mktemp("published")
 
     def write(name: str, prefix: str = "") -> Path:
-        state = {prefix + key: torch.from_numpy(array) for key, array in rule_state(shapes[name]).items()}
-        torch.save(state, folder / f"{name}.pth")
-        return folder / f"{name}.pth"
+        state = {prefix + key: array for key, array in rule_state(shapes[name]).items()}
+        return write_state(folder / f"{name}.pth", state)
 
     run_convert("official", "dgts", write("generator", "module."), folder / "generator.ckpt")
     run_convert("official", "upsampler", write("upsampler"), folder / "upsampler.ckpt")

@@ -20,8 +20,8 @@ from src.dgts.upsampler import Upsampler
 from src.errors import InputError
 from src.export import HOLES, example_inputs
 from src.inference import Inpainter
+from tests.command_line import ROOT, words
 
-ROOT = Path(__file__).parents[2]
 INFO = NetworkInfo("dgts", "generator", 0.02, 128, matching_lambda=0.3, sequential_steps=16, iteration=7)
 UPSAMPLER = NetworkInfo("upsampler", "upsampler", 0.02, 128)
 
@@ -106,7 +106,7 @@ def test_files_that_do_not_fit(files):
 
 
 @pytest.fixture
-def pictures(tmp_path) -> dict[str, str]:
+def pictures(tmp_path) -> dict[str, Path]:
     """A picture with its mask, in folders."""
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
@@ -115,34 +115,28 @@ def pictures(tmp_path) -> dict[str, str]:
     mask = np.zeros((128, 128), np.uint8)
     mask[20:70, 30:80] = 255
     Image.fromarray(mask).save(tmp_path / "masks" / "a.png")
-    return {"images": str(tmp_path / "images"), "masks": str(tmp_path / "masks")}
-
-
-def words(**options: object) -> list[str]:
-    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    return {name: tmp_path / name for name in ("images", "masks")}
 
 
 def test_eval_and_infer(checkpoint, pictures, tmp_path, capsys):
     shared = {"checkpoint_path": checkpoint, "mode": "pynative"}
-    masks = pictures["masks"]
+    images, masks = pictures.values()
     run(
         eval_py.main,
-        words(**shared, data_root=pictures["images"], eval_masks_root=masks, output_path=tmp_path / "table"),
+        words(shared | {"data_root": images, "eval_masks_root": masks, "output_path": tmp_path / "table"}),
     )
     protocol = json.loads((tmp_path / "table" / "metrics.json").read_text())["protocol"]
     assert protocol["checkpoint"] == {"path": str(checkpoint), **INFO.facts()}
-    run(infer_py.main, words(**shared, image=pictures["images"], mask=masks, output=tmp_path / "out"))
-    files = (Path(pictures["images"]), tmp_path / "out", Path(masks))
+    shared |= {"image": images, "mask": masks}
+    run(infer_py.main, words(shared | {"output": tmp_path / "out"}))
+    files = (images, tmp_path / "out", masks)
     picture, filled, mask = (np.asarray(Image.open(folder / "a.png")) for folder in files)
     np.testing.assert_array_equal(filled[mask == 0], picture[mask == 0])
     assert (filled != picture).any()
 
     for option, value in (("sigma", 3), ("edge_mode", "clean")):
         with pytest.raises(SystemExit) as stop:
-            run(
-                infer_py.main,
-                words(**shared, image=pictures["images"], mask=masks, output=tmp_path / "b", **{option: value}),
-            )
+            run(infer_py.main, words(shared | {"output": tmp_path / "b", option: value}))
         assert stop.value.code == 2
         assert "dgts does not use it, only ctsdg does; leave it out" in capsys.readouterr().err
     assert not (tmp_path / "b").exists()
@@ -152,8 +146,9 @@ def test_eval_and_infer(checkpoint, pictures, tmp_path, capsys):
 def mindir(checkpoint, tmp_path_factory) -> Path:
     """Exported with its parts, for two pictures at once; see the fixture of CTSDG."""
     path = tmp_path_factory.mktemp("exported") / "small.mindir"
-    options = words(checkpoint_path=checkpoint, output_path=path, export_batch_size=2, export_parts="true")
-    done = subprocess.run([sys.executable, ROOT / "export.py", *options], check=True, capture_output=True, text=True)
+    options = {"checkpoint_path": checkpoint, "output_path": path, "export_batch_size": 2, "export_parts": "true"}
+    command = [sys.executable, ROOT / "export.py", *words(options)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     differences = [float(line.rsplit(" ", 1)[1]) for line in done.stdout.splitlines() if line.startswith("largest")]
     assert len(differences) == 3
     assert max(differences) <= 1e-4

@@ -11,10 +11,10 @@ from model_utils.entry import run
 from src.checkpoint import NetworkInfo, read_network, save_network
 from src.convert.dgts import PARALLEL, layout
 from src.convert.resnet import layout as resnet_layout
-from tests.parity.official import run_convert
+from tests.parity.official import assert_file_holds, run_convert, write_state
 from tests.parity.rule_weights import rule_state
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 OFFICIAL = json.loads((Path(__file__).parents[1] / "data" / "dgts" / "official_shapes.json").read_text())["generator"]
 WIDTH = 0.05
 
@@ -22,19 +22,6 @@ WIDTH = 0.05
 def narrow_state() -> dict[str, np.ndarray]:
     shapes, pairs = layout(WIDTH)
     return {PARALLEL + name: array for name, array in rule_state({b: shapes[a] for a, b in pairs}).items()}
-
-
-def save(path: Path, state: dict[str, np.ndarray]) -> Path:
-    torch.save({name: torch.from_numpy(array) for name, array in state.items()}, path)
-    return path
-
-
-def assert_same(path: Path, expected: dict[str, np.ndarray]) -> None:
-    """Same names in the same order, every array equal bit for bit."""
-    found = torch.load(path, weights_only=True)
-    assert list(found) == list(expected)
-    for name, array in expected.items():
-        assert found[name].numpy().tobytes() == array.tobytes(), name
 
 
 def refused(capsys, source: str, model: str, path: Path, output: Path, *options: str) -> str:
@@ -57,9 +44,9 @@ def test_the_table_gives_every_official_array_in_order():
 
 def test_the_way_back_is_exact_and_lambda_is_kept(tmp_path):
     state = narrow_state()
-    ours = run_convert("official", "dgts", save(tmp_path / "places.pth", state), tmp_path / "generator.ckpt")
+    ours = run_convert("official", "dgts", write_state(tmp_path / "places.pth", state), tmp_path / "generator.ckpt")
     assert read_network(ours)[1] == NetworkInfo("dgts", "generator", WIDTH)
-    assert_same(run_convert("ours", "dgts", tmp_path, tmp_path / "back.pth"), state)
+    assert_file_holds(run_convert("ours", "dgts", tmp_path, tmp_path / "back.pth"), state)
 
     options = ("--matching_lambda", "0.3", "--overwrite")
     run_convert("official", "dgts", tmp_path / "places.pth", ours, *options)
@@ -72,19 +59,19 @@ def test_resnet50_there_and_back(tmp_path):
     assert len(state) == 53 * 5  # convolutions, each with the four arrays of its norm
     classifier = {"fc.weight": np.zeros((1000, 2048), np.float32), "fc.bias": np.zeros(1000, np.float32)}
     counters = {"bn1.num_batches_tracked": np.array(3), "layer1.0.bn1.num_batches_tracked": np.array(3)}
-    file = save(tmp_path / "resnet50.pth", state | classifier | counters)
+    file = write_state(tmp_path / "resnet50.pth", state | classifier | counters)
     ours = run_convert("torchvision", "resnet50", file, tmp_path / "resnet50.ckpt")
     assert read_network(ours)[1] == NetworkInfo("resnet50", "resnet50")
-    assert_same(run_convert("ours", "resnet50", ours, tmp_path / "back.pth"), state)
+    assert_file_holds(run_convert("ours", "resnet50", ours, tmp_path / "back.pth"), state)
 
 
 def test_what_users_get_wrong(capsys, tmp_path):
     state, output = narrow_state(), tmp_path / "generator.ckpt"
     spoilt = {name: array for name, array in state.items() if name != f"{PARALLEL}aq.weight"}
     spoilt[f"{PARALLEL}surplus"] = np.zeros(3, np.float32)
-    line = refused(capsys, "official", "dgts", save(tmp_path / "a.pth", spoilt), output)
+    line = refused(capsys, "official", "dgts", write_state(tmp_path / "a.pth", spoilt), output)
     assert "does not fit: missing: aq.weight; unknown: surplus" in line
-    path = save(tmp_path / "places.pth", state)
+    path = write_state(tmp_path / "places.pth", state)
     assert "a network's file ends in .ckpt" in refused(capsys, "official", "dgts", path, tmp_path / "folder")
     assert "missing: conv1.weight" in refused(capsys, "torchvision", "resnet50", path, output)
     assert "missing: " in refused(capsys, "official", "upsampler", path, output)

@@ -10,11 +10,11 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
-from PIL import Image
 
+from tests.command_line import ROOT, call
 from tests.dgts.conftest import DATA
+from tests.parity.pictures import assert_completed
 
-ROOT = Path(__file__).parents[2]
 CASES = (0, 1, 2)  # picture i mod 2 with mask i
 pytestmark = pytest.mark.slow
 
@@ -39,11 +39,6 @@ def exported(published, tmp_path_factory) -> Path:
     return path
 
 
-def call(entry_point: str, **options: object) -> None:
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    subprocess.run([sys.executable, ROOT / entry_point, *words], check=True)
-
-
 def assert_published(checkpoint: Path, pictures: Path, output: Path, **options: object) -> None:
     call(
         "infer.py",
@@ -55,12 +50,8 @@ def assert_published(checkpoint: Path, pictures: Path, output: Path, **options: 
         **options,
     )
     for i in CASES:
-        completed = np.asarray(Image.open(output / f"{i}.png")).astype(int)
-        expected = np.asarray(Image.open(DATA / f"completed_{i:02d}.png")).astype(int)
-        assert np.abs(completed - expected).max() <= 3
-        original = np.asarray(Image.open(pictures / "images" / f"{i}.png"))
-        hole = np.asarray(Image.open(pictures / "masks" / f"{i}.png").convert("L")) >= 128
-        np.testing.assert_array_equal(completed[~hole], original[~hole])
+        original, mask = (pictures / folder / f"{i}.png" for folder in ("images", "masks"))
+        assert_completed(output / f"{i}.png", DATA / f"completed_{i:02d}.png", original, mask, levels=3)
 
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"])

@@ -5,7 +5,7 @@ from src.layers.resize import upsample_nearest
 
 
 def test_a_closed_gate_lets_nothing_through(mode, rand):
-    conv, x = GatedConv(3, 4, 3, padding=1, has_bias=True).set_train(False), rand(1, 3, 4, 4)
+    conv, x = GatedConv(3, 4, 3, has_bias=True).set_train(False), rand(1, 3, 4, 4)
     conv.gate.bias.set_data(conv.gate.bias - 1000.0)
     assert np.abs(conv(x).asnumpy()).max() == 0
     conv.gate.bias.set_data(conv.gate.bias + 2000.0)

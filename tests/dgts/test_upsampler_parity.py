@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import mindspore as ms
@@ -9,18 +10,21 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from src.checkpoint import NetworkInfo, load_network
+from src.checkpoint import load_network, read_network
 from src.convert import upsampler as convert
 from src.convert import vgg
 from src.dgts.discriminator import Discriminator
 from src.dgts.upsampler import Upsampler, masked_input
 from src.dgts.upsampler_loss import UPSAMPLER_TERMS, VGG_TAPS, DiscriminatorLoss, UpsamplerLoss, UpsamplerLossWeights
 from src.losses.perceptual import VGG19Features
+from src.training.adamw import AdamW
 from src.training.train_step import TrainOneStep
+from src.training.upsampler import BETAS
 from tests.parity.digests import assert_close, digest
+from tests.parity.official import write_state
 from tests.parity.rule_weights import rule_state
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
 
 DATA = Path(__file__).parents[1] / "data" / "dgts"
@@ -43,26 +47,21 @@ CELLS = {
 def published(tmp_path_factory) -> Callable:
     """published(network): the cell filled from a file in the official layout."""
     folder = tmp_path_factory.mktemp("published")
+    makers = {
+        "upsampler": (Upsampler, convert.from_official),
+        "discriminator": (Discriminator, convert.from_official),
+        "upsampler_vgg19": (partial(VGG19Features, VGG_TAPS), vgg.vgg19_from_official),
+    }
 
-    def fill(network: nn.Cell, shapes: str, from_official: Callable, info: NetworkInfo) -> nn.Cell:
-        state = {name: torch.from_numpy(array) for name, array in rule_state(SHAPES[shapes]).items()}
-        torch.save(state, folder / "official.pth")
-        from_official(folder / "official.pth", folder / f"{shapes}.ckpt")
-        load_network(folder / f"{shapes}.ckpt", network, info)
+    def fill(name: str) -> nn.Cell:
+        make, from_official = makers[name]
+        path = write_state(folder / f"{name}.pth", rule_state(SHAPES[name]))
+        from_official(path, folder / f"{name}.ckpt")
+        network = make()
+        load_network(folder / f"{name}.ckpt", network, read_network(folder / f"{name}.ckpt")[1])
         return network
 
-    def make(name: str) -> nn.Cell:
-        match name:
-            case "upsampler":
-                return fill(Upsampler(), name, convert.from_official, NetworkInfo("upsampler", name))
-            case "discriminator":
-                info = NetworkInfo("upsampler", name)
-                return fill(Discriminator(), name, convert.discriminator_from_official, info)
-            case "vgg":
-                network = VGG19Features(VGG_TAPS)
-                return fill(network, "upsampler_vgg19", vgg.vgg19_from_official, vgg.VGG19_CAFFE_INFO)
-
-    return make
+    return fill
 
 
 def test_output_and_every_activation_are_the_published_ones(published):
@@ -101,14 +100,13 @@ def run(published, training) -> dict:
     image, low, mask = (Tensor(x) for x in (training["image"], training["low"], 1 - training["masked"][:, 3:]))
     np.testing.assert_array_equal(masked_input(image, mask).asnumpy(), training["masked"])
 
-    losses = UpsamplerLoss(upsampler, discriminator, published("vgg"), UpsamplerLossWeights())
-    # nn.Adam takes no beta of 0; this one is lost in float32.
-    optimizer = nn.Adam(upsampler.trainable_params(), 1e-4, beta1=1e-12, beta2=0.9)
+    losses = UpsamplerLoss(upsampler, discriminator, published("upsampler_vgg19"), UpsamplerLossWeights())
+    optimizer = AdamW(upsampler.trainable_params(), 1e-4, BETAS)
     step = TrainOneStep(losses, optimizer).set_train()
     losses.vgg.set_train(False)
-    discriminator_optimizer = nn.Adam(discriminator.trainable_params(), 4e-4, beta1=1e-12, beta2=0.9)
-    discriminator_step = nn.TrainOneStepCell(DiscriminatorLoss(upsampler, discriminator), discriminator_optimizer)
-    discriminator_step.set_train()
+    discriminator_optimizer = AdamW(discriminator.trainable_params(), 4e-4, BETAS)
+    discriminator_loss = DiscriminatorLoss(upsampler, discriminator)
+    discriminator_step = TrainOneStep(discriminator_loss, discriminator_optimizer, has_aux=False).set_train()
 
     ms.set_context(mode=ms.GRAPH_MODE)
     result = {"losses": []}
@@ -116,10 +114,8 @@ def run(published, training) -> dict:
         total, terms, _ = step(image, mask, low)
         if not result["losses"]:
             names = {p.name: name for name, p in upsampler.parameters_and_names()}
-            moments = (p.name.removeprefix("moment1.") for p in optimizer.moment1)
-            result["gradients"] = {
-                names[name]: p.asnumpy().copy() for name, p in zip(moments, optimizer.moment1, strict=True)
-            }
+            moments = zip(optimizer.parameters, optimizer.moments1, strict=True)  # with a beta of 0 the gradients
+            result["gradients"] = {names[p.name]: moment.asnumpy().copy() for p, moment in moments}
         values = (*terms, total, discriminator_step(image, mask, low))
         names_of_losses = (*UPSAMPLER_TERMS, "generator_loss", "discriminator_loss")
         result["losses"].append({n: float(v.asnumpy()) for n, v in zip(names_of_losses, values, strict=True)})

@@ -54,9 +54,37 @@ def narrow_shapes(name: str, width: float, column: int) -> dict[str, tuple]:
 def write_official(path: Path, states: dict[str, dict[str, np.ndarray]], iteration: int = 0) -> Path:
     import torch
 
-    tensors = {name: {key: torch.from_numpy(array) for key, array in state.items()} for name, state in states.items()}
-    torch.save({"n_iter": iteration, **tensors}, path)
+    torch.save({"n_iter": iteration, **{name: as_tensors(state) for name, state in states.items()}}, path)
     return path
+
+
+def write_state(path: Path, state: dict[str, np.ndarray]) -> Path:
+    """One state dict, as torch.save writes it."""
+    import torch
+
+    torch.save(as_tensors(state), path)
+    return path
+
+
+def assert_same(found: dict, expected: dict[str, np.ndarray]) -> None:
+    """Of two state dicts, the first of tensors: same names in the same order, every array equal bit for bit."""
+    assert list(found) == list(expected)
+    for name, array in expected.items():
+        tensor = found[name].numpy()
+        assert (tensor.dtype, tensor.shape) == (array.dtype, array.shape), name
+        assert tensor.tobytes() == array.tobytes(), name
+
+
+def assert_file_holds(path: Path, expected: dict[str, np.ndarray]) -> None:
+    import torch
+
+    assert_same(torch.load(path, weights_only=True), expected)
+
+
+def as_tensors(state: dict[str, np.ndarray]) -> dict:
+    import torch
+
+    return {name: torch.from_numpy(array) for name, array in state.items()}
 
 
 def write_modelzoo(path: Path, state: dict[str, np.ndarray]) -> Path:

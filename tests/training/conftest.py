@@ -17,6 +17,7 @@ import train as train_py
 from model_utils.entry import run
 from src.checkpoint import read_network
 from src.layers.spectral_norm import SpectralNormConv2d
+from tests.command_line import words
 
 SMALL = {
     "image_size": 128,
@@ -67,16 +68,16 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of three pictures."""
-    folder = tmp_path_factory.mktemp("pictures")
+    return write_pictures(tmp_path_factory.mktemp("pictures"), 3)
+
+
+def write_pictures(folder: Path, count: int) -> Path:
+    """Smooth ones of random colours, 128x128."""
     rng = np.random.default_rng(0)
-    for i in range(3):
+    for i in range(count):
         picture = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
         picture.resize((128, 128), Image.Resampling.BILINEAR).save(folder / f"{i}.png")
     return folder
-
-
-def words(options: dict[str, object]) -> list[str]:
-    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from model_utils.device import prepare
 from src.data.dataset import build_training_dataset, iterate
 from src.layers.spectral_norm import SpectralNormConv2d
 from src.training.trainer import training_samples
-from tests.training.conftest import SMALL, words
+from tests.command_line import words
+from tests.training.conftest import SMALL
 
 TRAIN_RATE, FINETUNE_RATE = 2e-4, 5e-5
 

@@ -16,7 +16,8 @@ from src.checkpoint import NetworkInfo, read_network, save_network
 from src.dgts.generator import Generator
 from src.dgts.low_resolution import HalveBicubic, working_image
 from src.layers.spectral_norm import SpectralNormConv2d
-from tests.training.conftest import rows, weights, words
+from tests.command_line import words
+from tests.training.conftest import rows, weights
 
 SMALL = {"image_size": 128, "width": 0.1, "batch_size": 2, "train_iter": 2, "log_frequency_step": 1, "mode": "pynative"}
 DGTS = {"model": "dgts", "pretrained_resnet": "none", "perceptual_loss_w": 0, "style_loss_w": 0, "weight_decay": 0.5}

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from PIL import Image
 
-from tests.training.conftest import assert_same, rows, words
+from tests.command_line import ROOT, words
+from tests.training.conftest import assert_same, rows, write_pictures
 
-ROOT = Path(__file__).parents[2]
 MSRUN = ("--worker_num=2", "--local_worker_num=2", "--join=True", "--tail_worker_log=2")
 NUM_INPUTS = 4  # of a batch: image, mask, edge, gray
 
@@ -25,12 +24,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of five pictures."""
-    folder = tmp_path_factory.mktemp("five")
-    rng = np.random.default_rng(0)
-    for i in range(5):
-        picture = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
-        picture.resize((128, 128), Image.Resampling.BILINEAR).save(folder / f"{i}.png")
-    return folder
+    return write_pictures(tmp_path_factory.mktemp("five"), 5)
 
 
 @pytest.fixture(scope="module", params=["pynative", "graph"])

@@ -14,7 +14,8 @@ import pytest
 
 from src.errors import InputError
 from src.training.run_folder import RunFolder
-from tests.training.conftest import SMALL, assert_same, rows, words
+from tests.command_line import words
+from tests.training.conftest import SMALL, assert_same, rows
 
 SCRIPT = Path(__file__).with_name("tiny_train.py")
 

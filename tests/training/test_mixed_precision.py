@@ -14,7 +14,8 @@ from src.layers.conv import Conv2d
 from src.layers.precision import float16_convolutions
 from src.layers.spectral_norm import SpectralNormConv2d
 from src.training.train_step import LossScale, TrainOneStep
-from tests.training.conftest import SMALL, assert_same, rows, weights, words
+from tests.command_line import words
+from tests.training.conftest import SMALL, assert_same, rows, weights
 
 EPSILON = 2.0**-11  # of float16
 

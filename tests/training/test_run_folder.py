@@ -8,7 +8,8 @@ from PIL import Image
 from model_utils.config import load_config
 from src.errors import InputError
 from src.training.run_folder import RunFolder
-from tests.training.conftest import SMALL, words
+from tests.command_line import words
+from tests.training.conftest import SMALL
 
 TERMS = ("hole", "valid", "perceptual", "style", "adversarial", "intermediate")
 COLUMNS = [

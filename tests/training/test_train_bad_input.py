@@ -11,8 +11,9 @@ from PIL import Image
 import train as train_py
 from model_utils.entry import run
 from src.checkpoint import NetworkInfo, save_network
+from tests.command_line import words
 from tests.test_bad_input import ROOT, snapshot
-from tests.training.conftest import SMALL, words
+from tests.training.conftest import SMALL
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import train as train_py
 from model_utils.entry import run as run_entry
 from src.checkpoint import read_network
 from src.training.ctsdg import CTSDGTraining
-from tests.training.conftest import SMALL, assert_same, rows, weights, words
+from tests.command_line import words
+from tests.training.conftest import SMALL, assert_same, rows, weights
 
 STATISTICS = ("norm.moving_mean", "norm.moving_variance")
 
