@@ -1,33 +1,28 @@
 """The published upsampler at full width with the same weights: its activations, and two iterations of its training."""
 
 import json
-from collections.abc import Callable
-from functools import partial
+import subprocess
+import sys
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor, nn
+from mindspore import Tensor
 
-from src.checkpoint import load_network, read_network
+from src.checkpoint import NetworkInfo, load_network
 from src.convert import upsampler as convert
-from src.convert import vgg
-from src.dgts.discriminator import Discriminator
-from src.dgts.upsampler import Upsampler, masked_input
-from src.dgts.upsampler_loss import UPSAMPLER_TERMS, VGG_TAPS, DiscriminatorLoss, UpsamplerLoss, UpsamplerLossWeights
-from src.losses.perceptual import VGG19Features
-from src.training.adamw import AdamW
-from src.training.train_step import TrainOneStep
-from src.training.upsampler import BETAS
+from src.dgts.upsampler import Upsampler
+from src.dgts.upsampler_loss import UPSAMPLER_TERMS
+from tests.command_line import ROOT
+from tests.dgts.conftest import DATA
 from tests.parity.digests import assert_close, digest
-from tests.parity.official import write_state
+from tests.parity.official import run_convert, write_state
 from tests.parity.rule_weights import rule_state
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
 
-DATA = Path(__file__).parents[1] / "data" / "dgts"
 SHAPES = json.loads((DATA / "official_shapes.json").read_text())
 
 # Modules of the official upsampler whose activations were recorded, and ours.
@@ -44,33 +39,35 @@ CELLS = {
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory) -> Callable:
-    """published(network): the cell filled from a file in the official layout."""
+def folder(tmp_path_factory) -> Path:
+    """upsampler.ckpt, discriminator.ckpt and vgg19_caffe.ckpt, of files in the official layouts."""
     folder = tmp_path_factory.mktemp("published")
-    makers = {
-        "upsampler": (Upsampler, convert.from_official),
-        "discriminator": (Discriminator, convert.from_official),
-        "upsampler_vgg19": (partial(VGG19Features, VGG_TAPS), vgg.vgg19_from_official),
-    }
-
-    def fill(name: str) -> nn.Cell:
-        make, from_official = makers[name]
-        path = write_state(folder / f"{name}.pth", rule_state(SHAPES[name]))
-        from_official(path, folder / f"{name}.ckpt")
-        network = make()
-        load_network(folder / f"{name}.ckpt", network, read_network(folder / f"{name}.ckpt")[1])
-        return network
-
-    return fill
+    for name, shapes, model in (
+        ("upsampler", "upsampler", "upsampler"),
+        ("discriminator", "discriminator", "upsampler"),
+        ("vgg19_caffe", "upsampler_vgg19", "vgg19"),
+    ):
+        path = write_state(folder / f"{name}.pth", rule_state(SHAPES[shapes]))
+        run_convert("official", model, path, folder / f"{name}.ckpt")
+    return folder
 
 
-def test_output_and_every_activation_are_the_published_ones(published):
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    expected, upsampler, seen = np.load(DATA / "upsampler.npz"), published("upsampler").set_train(False), {}
+@pytest.fixture(scope="module")
+def upsampler(folder) -> Upsampler:
+    network = Upsampler().set_train(False)
+    load_network(folder / "upsampler.ckpt", network, NetworkInfo("upsampler", "upsampler"))
+    return network
+
+
+def test_output_and_every_activation_are_the_published_ones(upsampler):
+    expected, seen, hooks = np.load(DATA / "upsampler.npz"), {}, []
     cells = dict(upsampler.cells_and_names())
     for name, ours in CELLS.items():
-        cells[ours].register_forward_hook(lambda cell, inputs, result, name=name: seen.update({name: result}))
+        keep = lambda cell, inputs, result, name=name: seen.update({name: result})  # noqa: E731
+        hooks.append(cells[ours].register_forward_hook(keep))
     output = upsampler(Tensor(expected["masked"]), Tensor(expected["low"])).asnumpy()
+    for hook in hooks:
+        hook.remove()
     np.testing.assert_allclose(output, expected["output"], rtol=0, atol=1e-4)
     assert {f"act.{name}" for name in seen} == {name for name in expected if name.startswith("act.")}
     for name, result in seen.items():
@@ -79,10 +76,10 @@ def test_output_and_every_activation_are_the_published_ones(published):
         np.testing.assert_allclose(found, expected[f"act.{name}"], rtol=0, atol=1e-4, err_msg=name)
 
 
-def test_graph_mode_gives_the_same_output(published):
+def test_graph_mode_gives_the_same_output(upsampler):
     ms.set_context(mode=ms.GRAPH_MODE)
     expected = np.load(DATA / "upsampler.npz")
-    output = published("upsampler").set_train(False)(Tensor(expected["masked"]), Tensor(expected["low"])).asnumpy()
+    output = upsampler(Tensor(expected["masked"]), Tensor(expected["low"])).asnumpy()
     ms.set_context(mode=ms.PYNATIVE_MODE)
     np.testing.assert_allclose(output, expected["output"], rtol=0, atol=1e-4)
 
@@ -93,38 +90,12 @@ def training() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def run(published, training) -> dict:
-    """Losses of two iterations, gradients of the first, state dicts after the second. Needs 12 GB of memory."""
-    networks = {name: published(name) for name in ("upsampler", "discriminator")}
-    upsampler, discriminator = networks.values()
-    image, low, mask = (Tensor(x) for x in (training["image"], training["low"], 1 - training["masked"][:, 3:]))
-    np.testing.assert_array_equal(masked_input(image, mask).asnumpy(), training["masked"])
-
-    losses = UpsamplerLoss(upsampler, discriminator, published("upsampler_vgg19"), UpsamplerLossWeights())
-    optimizer = AdamW(upsampler.trainable_params(), 1e-4, BETAS)
-    step = TrainOneStep(losses, optimizer).set_train()
-    losses.vgg.set_train(False)
-    discriminator_optimizer = AdamW(discriminator.trainable_params(), 4e-4, BETAS)
-    discriminator_loss = DiscriminatorLoss(upsampler, discriminator)
-    discriminator_step = TrainOneStep(discriminator_loss, discriminator_optimizer, has_aux=False).set_train()
-
-    ms.set_context(mode=ms.GRAPH_MODE)
-    result = {"losses": []}
-    for _ in range(2):
-        total, terms, _ = step(image, mask, low)
-        if not result["losses"]:
-            names = {p.name: name for name, p in upsampler.parameters_and_names()}
-            moments = zip(optimizer.parameters, optimizer.moments1, strict=True)  # with a beta of 0 the gradients
-            result["gradients"] = {names[p.name]: moment.asnumpy().copy() for p, moment in moments}
-        values = (*terms, total, discriminator_step(image, mask, low))
-        names_of_losses = (*UPSAMPLER_TERMS, "generator_loss", "discriminator_loss")
-        result["losses"].append({n: float(v.asnumpy()) for n, v in zip(names_of_losses, values, strict=True)})
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    result["states"] = {
-        name: {ours: p.asnumpy().copy() for ours, p in network.parameters_and_names()}
-        for name, network in networks.items()
-    }
-    return result
+def run(folder, tmp_path_factory) -> dict[str, np.ndarray]:
+    """Losses of two iterations, gradients of the first, weights after the second: see two_iterations.py."""
+    output = tmp_path_factory.mktemp("run") / "found.npz"
+    words = [str(path) for path in (folder, folder / "vgg19_caffe.ckpt", output)]
+    subprocess.run([sys.executable, "-m", "tests.dgts.two_iterations", *words], cwd=ROOT, check=True)
+    return dict(np.load(output))
 
 
 def recorded(training: dict, prefix: str) -> dict[str, np.ndarray]:
@@ -134,12 +105,15 @@ def recorded(training: dict, prefix: str) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(("iteration", "tolerance"), [(1, 1e-3), (2, 1e-2)])
 def test_every_loss_is_the_published_one(run, iteration, tolerance):
     expected = json.loads((DATA / "upsampler_training_losses.json").read_text())[iteration - 1]
-    assert run["losses"][iteration - 1] == pytest.approx(expected, rel=tolerance)
+    names = (*UPSAMPLER_TERMS, "generator_loss", "discriminator_loss")
+    assert dict(zip(names, run[f"losses{iteration}"], strict=True)) == pytest.approx(expected, rel=tolerance)
 
 
 def test_first_gradients_are_the_published_ones(run, training):
-    pairs = dict(convert.layout("upsampler", 1.0)[1])
-    found = {f"upsampler/{pairs[name]}": digest(gradient) for name, gradient in run["gradients"].items()}
+    found = {}
+    for ours, theirs in convert.layout("upsampler", 1.0)[1]:
+        if f"gradients/{ours}" in run:
+            found[f"upsampler/{theirs}"] = digest(run[f"gradients/{ours}"])
     expected = recorded(training, "grad1.")
     assert set(found) == set(expected)
     assert_close(found, expected, norm=1e-2, entry=0.1)
@@ -148,9 +122,9 @@ def test_first_gradients_are_the_published_ones(run, training):
 def test_weights_after_two_iterations_are_the_published_ones(run, training):
     """Spectral vectors and running statistics with them. The published batch norms count no batches."""
     found = {}
-    for name, state in run["states"].items():
+    for name in ("upsampler", "discriminator"):
         for ours, theirs in convert.layout(name, 1.0)[1]:
-            found[f"{name}/{theirs}"] = digest(state[ours] if ours else np.zeros(()))
+            found[f"{name}/{theirs}"] = digest(run[f"{name}/{ours}"] if ours else np.zeros(()))
     expected = recorded(training, "after2.")
     assert set(found) == set(expected)
     # Adam without momentum moves an entry a whole step even where its gradient is rounding noise.

@@ -172,3 +172,17 @@ def test_a_dead_rank_ends_the_job_and_the_run_resumes(start, tmp_path):
     output, errors = resumed.communicate(timeout=600)
     assert resumed.returncode == 0, output + errors
     assert_same(tmp_path / "straight", tmp_path / "killed", 6)
+
+
+def test_a_signal_ends_all_ranks_after_the_same_iteration_with_a_checkpoint(start, tmp_path):
+    job, run = start("stopped", train_iter=1000, save_checkpoint_steps=1000), tmp_path / "stopped"
+    while not ((run / "metrics.csv").is_file() and (run / "metrics.csv").read_text().count("\n") > 1):
+        assert job.poll() is None
+        time.sleep(0.1)
+    job.send_signal(signal.SIGTERM)
+    output, errors = job.communicate(timeout=60)
+    assert (job.returncode, errors) == (0, "")
+    assert ranks_of(run) == []
+    done = len(rows(run))
+    assert f"Stopped after iteration {done} of 1002, checkpoint {run}/checkpoints/{done:07d}; --resume" in output
+    assert (run / "checkpoints" / "last").read_text() == f"{done:07d}\n"
