@@ -10,13 +10,10 @@ from mindspore import Tensor, nn, ops
 from src.dgts.attention import MASKED
 from src.dgts.embedding import PATCH, PatchEmbedding
 from src.dgts.fill_order import to_order
-from src.dgts.transformer import FeedForward, dense, product
+from src.dgts.transformer import FeedForward, LayerDropout, dense, drop, product
 from src.dgts.width import scaled
-from src.layers.dropout import Dropout
 
 LAYERS = 4
-LAYER_KEYS = 3  # keys that the dropouts of a layer use
-PASS_KEYS = LAYERS * LAYER_KEYS  # and those of a pass through all layers
 
 
 class DecoderLayer(nn.Cell):
@@ -27,13 +24,12 @@ class DecoderLayer(nn.Cell):
     (`reader`), and what it reads, (B, N, D'), goes through the value weights.
     """
 
-    def __init__(self, dim: int, memory_dim: int, hidden_dim: int, matching_lambda: float, dropout: float) -> None:
+    def __init__(self, dim: int, memory_dim: int, hidden_dim: int, matching_lambda: float) -> None:
         super().__init__()
         self.known_features, self.unknown_features = dense(dim, dim), dense(dim, dim)
         self.query, self.key, self.value = dense(dim, dim), dense(memory_dim, dim), dense(memory_dim, dim)
         self.norm = nn.LayerNorm((dim,), epsilon=1e-5)
-        self.feed_forward = FeedForward(dim, hidden_dim, dropout)
-        self.dropout = Dropout(dropout)
+        self.feed_forward = FeedForward(dim, hidden_dim)
         self.scale, self.matching_lambda = dim**-0.5, matching_lambda
 
     def reader(self) -> tuple:
@@ -44,11 +40,11 @@ class DecoderLayer(nn.Cell):
         weight = self.scale * ops.matmul(self.key.weight.T, self.query.weight)
         return weight, self.scale * ops.matmul(self.query.bias, self.key.weight)
 
-    def known(self, x: Tensor, memory: Tensor, reader: tuple, key: int | Tensor) -> tuple:
+    def known(self, x: Tensor, memory: Tensor, reader: tuple, keep: tuple) -> tuple:
         """Known tokens: (B, N, D) -> the layer's output, their features (B, N, D) and their readings (B, N, D')."""
         readings = ops.dense(x, *reader)
         attention = ops.softmax(product(readings, memory))
-        return self._attend(x, attention, memory, key), self.known_features(x), readings
+        return self._attend(x, attention, memory, keep), self.known_features(x), readings
 
     def construct(
         self,
@@ -58,7 +54,7 @@ class DecoderLayer(nn.Cell):
         readings: Tensor,
         memory: Tensor,
         reader: tuple,
-        key: int | Tensor,
+        keep: tuple,
     ) -> tuple:
         """One token that is known by now, and n that are to be filled.
 
@@ -76,12 +72,12 @@ class DecoderLayer(nn.Cell):
         count = x.shape[1]
         of_known, plain, matched = attention[:, :1], attention[:, 1:count], attention[:, count:]
         attention = self.matching_lambda * matched + (1.0 - self.matching_lambda) * plain
-        x = self._attend(x, ops.cat((of_known, attention), axis=1), memory, key)
+        x = self._attend(x, ops.cat((of_known, attention), axis=1), memory, keep)
         return x, attention, features, readings
 
-    def _attend(self, x: Tensor, attention: Tensor, memory: Tensor, key: int | Tensor) -> Tensor:
-        x = self.norm(x + self.dropout(self.value(ops.bmm(attention, memory)), key))
-        return self.feed_forward(x, key + 1)
+    def _attend(self, x: Tensor, attention: Tensor, memory: Tensor, keep: tuple) -> Tensor:
+        x = self.norm(x + drop(self.value(ops.bmm(attention, memory)), keep[0]))
+        return self.feed_forward(x, keep[1:])
 
 
 def put(row: Tensor, place: Tensor, rows: Tensor) -> Tensor:
@@ -126,8 +122,9 @@ class StructureTextureDecoder(nn.Cell):
         super().__init__()
         self.embedding = PatchEmbedding(dim)
         hidden_dim = scaled(1536, width)
-        layers = [DecoderLayer(dim, memory_dim, hidden_dim, matching_lambda, dropout) for _ in range(LAYERS)]
+        layers = [DecoderLayer(dim, memory_dim, hidden_dim, matching_lambda) for _ in range(LAYERS)]
         self.layers = nn.CellList(layers)
+        self.dropout = LayerDropout(LAYERS, dim, hidden_dim, dropout)
         self.pixel_head = PixelHead(dim, scaled(24, width))
         self.sequential_steps = steps
         self.numbers = Tensor([range(patches)], ms.int32)
@@ -169,7 +166,7 @@ class StructureTextureDecoder(nn.Cell):
         pixels, left, places, pick, token, features, readings = state
         if self.sequential_steps < left.shape[1]:
             x = ops.cat((token, tokens), axis=1)
-            key = key + (1 + self.sequential_steps) * PASS_KEYS
+            key = key + 1 + self.sequential_steps
             x, _, _, _ = self.decode(x, pick.swapaxes(1, 2), features, readings, memory, readers, key)
             pixels = pixels + left.expand_dims(2) * hole * ops.dense(x, *self.pixel_head())
         return pixels, to_order(places, steps, self.numbers)
@@ -177,10 +174,10 @@ class StructureTextureDecoder(nn.Cell):
     def start(self, tokens: Tensor, seeds: Tensor, memory: Tensor, key: int | Tensor = 0) -> tuple:
         """By layer: its reader, and features and readings of the tokens known from the start, 0 for the others."""
         readers, features, readings = (), (), ()
-        x, seeds = tokens, seeds.expand_dims(2)
+        x, seeds, keep = tokens, seeds.expand_dims(2), self.dropout(tokens, key)
         for i in range(LAYERS):
             reader = self.layers[i].reader()
-            x, own_features, own_readings = self.layers[i].known(x, memory, reader, key + i * LAYER_KEYS)
+            x, own_features, own_readings = self.layers[i].known(x, memory, reader, keep[i])
             readers += (reader,)
             features += (seeds * own_features,)
             readings += (seeds * own_readings,)
@@ -195,8 +192,7 @@ class StructureTextureDecoder(nn.Cell):
         pixels, left, places, pick, token, features, readings = state
         # The token filled last enters the layers together with those to choose from.
         x, place = ops.cat((token, ops.bmm(slots, tokens)), axis=1), pick.swapaxes(1, 2)
-        key = key + (1 + step) * PASS_KEYS
-        x, attention, features, readings = self.decode(x, place, features, readings, memory, readers, key)
+        x, attention, features, readings = self.decode(x, place, features, readings, memory, readers, key + 1 + step)
         pick = slots  # (B, 1, N), all 0 in a picture that has no hole left
         if not fixed:
             chosen = self._most_confident(attention, slots, left)
@@ -225,10 +221,10 @@ class StructureTextureDecoder(nn.Cell):
 
         -> these n (B, n, D), their attention in the last layer (B, n, R), features and readings with the known token
         """
-        new_features, new_readings, attention = (), (), None
+        new_features, new_readings, attention, keep = (), (), None, self.dropout(x, key)
         for i in range(LAYERS):
             x, attention, own_features, own_readings = self.layers[i](
-                x, place, features[i], readings[i], memory, readers[i], key + i * LAYER_KEYS
+                x, place, features[i], readings[i], memory, readers[i], keep[i]
             )
             new_features += (own_features,)
             new_readings += (own_readings,)

@@ -5,14 +5,13 @@ from mindspore.common.initializer import XavierUniform, initializer
 
 from src.dgts.embedding import feature_positions
 from src.dgts.resnet import ResNet50
-from src.dgts.transformer import FeedForward, dense
+from src.dgts.transformer import FeedForward, LayerDropout, dense, drop
 from src.dgts.width import scaled
 from src.layers.conv import Conv2d
 from src.layers.dropout import Dropout
 
 LAYERS = 4
-LAYER_KEYS = 4  # keys that the dropouts of a layer use
-KEYS = LAYERS * LAYER_KEYS
+KEYS = LAYERS + 1  # that dropout uses: one for the attention of each layer, one for all else
 HEADS = 8
 
 
@@ -46,18 +45,20 @@ class SelfAttention(nn.Cell):
 
 
 class EncoderLayer(nn.Cell):
-    """Self-attention and feed-forward, each added and then normalised: (B, N, D) -> (B, N, D)."""
+    """Self-attention and feed-forward, each added and then normalised.
+
+    x: (B, N, D); positions: (1, N, D); keep: see LayerDropout -> (B, N, D)
+    """
 
     def __init__(self, dim: int, heads: int, hidden_dim: int, dropout: float) -> None:
         super().__init__()
         self.attention = SelfAttention(dim, heads, dropout)
         self.norm = nn.LayerNorm((dim,), epsilon=1e-5)
-        self.feed_forward = FeedForward(dim, hidden_dim, dropout)
-        self.dropout = Dropout(dropout)
+        self.feed_forward = FeedForward(dim, hidden_dim)
 
-    def construct(self, x: Tensor, positions: Tensor, key: int | Tensor) -> Tensor:
-        x = self.norm(x + self.dropout(self.attention(x, positions, key), key + 1))
-        return self.feed_forward(x, key + 2)
+    def construct(self, x: Tensor, positions: Tensor, key: int | Tensor, keep: tuple) -> Tensor:
+        x = self.norm(x + drop(self.attention(x, positions, key), keep[0]))
+        return self.feed_forward(x, keep[1:])
 
 
 class TextureEncoder(nn.Cell):
@@ -74,12 +75,14 @@ class TextureEncoder(nn.Cell):
         self.projection.weight.set_data(initializer(XavierUniform(), self.projection.weight.shape))
         self.projection.bias.set_data(initializer("zeros", self.projection.bias.shape))
         self.positions = Tensor(feature_positions(image_size // 16, self.dim)[None])
-        layers = [EncoderLayer(self.dim, HEADS, scaled(1024, width), dropout) for _ in range(LAYERS)]
-        self.layers = nn.CellList(layers)
+        hidden_dim = scaled(1024, width)
+        self.layers = nn.CellList([EncoderLayer(self.dim, HEADS, hidden_dim, dropout) for _ in range(LAYERS)])
+        self.dropout = LayerDropout(LAYERS, self.dim, hidden_dim, dropout)
 
     def construct(self, image: Tensor, key: int | Tensor = 0) -> Tensor:
         features = self.projection(self.backbone(image))
         x = features.reshape(features.shape[0], self.dim, -1).swapaxes(1, 2)
+        keep = self.dropout(x, key + LAYERS)
         for i in range(LAYERS):
-            x = self.layers[i](x, self.positions, key + i * LAYER_KEYS)
+            x = self.layers[i](x, self.positions, key + i, keep[i])
         return x

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
 from src.dgts.low_resolution import working_image
 from src.losses.perceptual import l1, perceptual_loss, style_loss
@@ -47,10 +47,21 @@ class GeneratorLoss(nn.Cell):
 
         perceptual, style = 0.0, 0.0
         if self.vgg is not None:
-            levels = len(PERCEPTUAL_TAPS)
-            perceptual = perceptual_loss(self.vgg(completed)[:levels], self.vgg(truth)[:levels])
-            style = style_loss(self.vgg(completed * hole)[levels:], self.vgg(truth * hole)[levels:])
+            whole, hole_alone = self._features(completed, hole)
+            true_whole, true_hole_alone = self._features(truth, hole)
+            perceptual = perceptual_loss(whole, true_whole)
+            style = style_loss(hole_alone, true_hole_alone)
 
         terms = (hole_loss, perceptual, style)
         w = self.weights
         return w.hole * hole_loss + w.perceptual * perceptual + w.style * style, terms, completed
+
+    def _features(self, picture: Tensor, hole: Tensor) -> tuple:
+        """Those of PERCEPTUAL_TAPS of the picture, and of STYLE_TAPS of its hole alone, from one pass."""
+        features, batch = self.vgg(ops.cat((picture, picture * hole))), picture.shape[0]
+        whole, hole_alone = (), ()
+        for feature in features[: len(PERCEPTUAL_TAPS)]:
+            whole += (feature[:batch],)
+        for feature in features[len(PERCEPTUAL_TAPS) :]:
+            hole_alone += (feature[batch:],)
+        return whole, hole_alone

@@ -6,19 +6,47 @@ from mindspore.common.initializer import XavierUniform
 from src.layers.dropout import Dropout
 
 
-class FeedForward(nn.Cell):
-    """Two dense layers around a ReLU, added and normalised: (B, N, D) -> (B, N, D). Dropout uses key and key + 1."""
+class LayerDropout(nn.Cell):
+    """What the layers of a transformer drop, drawn as one: a graph with a draw for each would compile much longer.
 
-    def __init__(self, dim: int, hidden_dim: int, dropout: float) -> None:
+    x: (B, N, D) -> for each layer what it multiplies with: the outcome of its attention, (B, N, D), the hidden
+    features, (B, N, H), and the outcome of its feed-forward, (B, N, D). None where nothing is dropped.
+    """
+
+    def __init__(self, layers: int, dim: int, hidden_dim: int, p: float) -> None:
+        super().__init__()
+        self.layers, self.sizes, self.dropout = layers, (dim, hidden_dim, dim), Dropout(p)
+
+    def construct(self, x: Tensor, key: int | Tensor) -> tuple:
+        if not self.training or self.dropout.p == 0:
+            return ((None, None, None),) * self.layers
+        features = self.layers * sum(self.sizes)
+        parts = ops.split(self.dropout.keep((*x.shape[:2], features), key), self.layers * self.sizes, axis=2)
+        keeps = ()
+        for i in range(self.layers):
+            keeps += (parts[3 * i : 3 * i + 3],)
+        return keeps
+
+
+def drop(x: Tensor, keep: Tensor | None) -> Tensor:
+    return x if keep is None else x * keep
+
+
+class FeedForward(nn.Cell):
+    """Two dense layers around a ReLU, added and normalised.
+
+    x: (B, N, D); keep: see LayerDropout, of the hidden features and of the outcome -> (B, N, D)
+    """
+
+    def __init__(self, dim: int, hidden_dim: int) -> None:
         super().__init__()
         self.linear1, self.linear2 = dense(dim, hidden_dim), dense(hidden_dim, dim)
         self.relu = nn.ReLU()
         self.norm = nn.LayerNorm((dim,), epsilon=1e-5)
-        self.dropout = Dropout(dropout)
 
-    def construct(self, x: Tensor, key: int | Tensor) -> Tensor:
-        hidden = self.dropout(self.relu(self.linear1(x)), key)
-        return self.norm(x + self.dropout(self.linear2(hidden), key + 1))
+    def construct(self, x: Tensor, keep: tuple) -> Tensor:
+        hidden = drop(self.relu(self.linear1(x)), keep[0])
+        return self.norm(x + drop(self.linear2(hidden), keep[1]))
 
 
 def dense(in_channels: int, out_channels: int) -> nn.Dense:

@@ -1,5 +1,7 @@
 """Dropout without hidden state."""
 
+import math
+
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
@@ -21,14 +23,16 @@ class Dropout(nn.Cell):
         self.p, self.limit = p, round(2**31 - p * 2**32)
 
     def construct(self, x: Tensor, key: int | Tensor) -> Tensor:
-        if not self.training or self.p == 0:
-            return x
-        columns = x.shape[-1]
+        return x * self.keep(x.shape, key) if self.training and self.p else x
+
+    def keep(self, shape: tuple, key: int | Tensor) -> Tensor:
+        """What numbers are multiplied with, 0 or 1 / (1 - p): float32 (…, N)."""
+        columns = shape[-1]
         start = _scramble(ops.zeros((1, 1), ms.int32) + key)
-        rows = _scramble(ops.arange(0, x.size // columns, dtype=ms.int32).expand_dims(1) * ODD + start)
+        rows = _scramble(ops.arange(0, math.prod(shape[:-1]), dtype=ms.int32).expand_dims(1) * ODD + start)
         hashed = _scramble(rows + ops.arange(0, columns, dtype=ms.int32).expand_dims(0) * ODD)
-        keep = (hashed < self.limit).astype(x.dtype) * (1.0 / (1.0 - self.p))
-        return x * keep.reshape(x.shape)
+        keep = (hashed < self.limit).astype(ms.float32) * (1.0 / (1.0 - self.p))
+        return ops.stop_gradient(keep.reshape(shape))
 
 
 def _scramble(x: Tensor) -> Tensor:
