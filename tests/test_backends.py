@@ -36,6 +36,7 @@ EXPANDED = {
     "Divs": "div",  # Muls and Divs: a tensor and a number
     "EqScalar": "equal",
     "InplaceAddExt": "add",  # a += b
+    "LessScalar": "less",
     "MatMulExt": "matmul",
     "Max": "max",
     "Muls": "mul",
@@ -45,13 +46,17 @@ EXPANDED = {
 
 # Gradients have no documentation of their own: an operator's claim covers its gradient.
 GRADIENTS = {
+    "AvgPool3DGrad": "AvgPool3D",
     "BatchNormGrad": "BatchNorm",
     "BiasAddGrad": "BiasAdd",
     "Conv2DBackpropFilter": "Conv2D",
     "Conv2DBackpropInput": "Conv2D",
+    "LayerNormGrad": "LayerNorm",
     "MaxPoolGrad": "MaxPool",
+    "PadV3Grad": "PadV3",
     "ReluGrad": "ReLU",
     "ResizeBilinearGrad": "ResizeBilinearV2",
+    "RsqrtGrad": "Rsqrt",
     "SigmoidGrad": "Sigmoid",
     "SoftmaxBackward": "Softmax",
     "SqrtGrad": "Sqrt",
@@ -213,7 +218,8 @@ def test_every_shape_is_static(exported):
 def test_the_lint_finds_what_it_looks_for(tmp_path):
     assert platforms("Einsum") == {"GPU"}
     dynamic = export(
-        tmp_path / "dynamic.mindir", "export(nn.SequentialCell(nn.ReLU(), nn.Tanh()), Tensor(shape=[None, 3]))"
+        tmp_path / "dynamic.mindir",
+        "export(nn.SequentialCell(nn.ReLU(), nn.Tanh()), Tensor(shape=[None, 3], dtype=ms.float32))",
     )
     assert {"ReLU", "Tanh"} <= primitives(dynamic)
     assert any(size < 0 for tensor in tensors(dynamic) for size in tensor.dims)
