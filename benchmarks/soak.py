@@ -1,7 +1,7 @@
 """kill -9 at random moments, 20 times, then a comparison with a run that nobody killed: benchmarks/soak.py FOLDER
 
 Tiny networks, real processes, a checkpoint each iteration, so that many kills hit a save; each comes within two
-iterations of its process's first checkpoint. Takes some ten minutes, and ends with an error if weights, optimizers or
+iterations of its process's first checkpoint. Takes some minutes, and ends with an error if weights, optimizers or
 metrics differ by a bit.
 """
 
@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from tests.training.conftest import SMALL, assert_same, rows, words  # noqa: E402
+from tests.command_line import words  # noqa: E402
+from tests.training.conftest import SMALL, assert_same, rows, write_pictures  # noqa: E402
 from tests.training.test_faults import SCRIPT, newest  # noqa: E402
 
 KILLS, ITERATIONS = 20, 80  # a kill takes no more than four of them
@@ -26,10 +26,8 @@ KILLS, ITERATIONS = 20, 80  # a kill takes no more than four of them
 def main(folder: Path, seed: int = 0) -> None:
     folder.mkdir()
     (folder / "pictures").mkdir()
-    rng, chance = np.random.default_rng(seed), random.Random(seed)
-    for i in range(3):
-        Image.fromarray(rng.integers(0, 256, (128, 128, 3), dtype=np.uint8)).save(folder / "pictures" / f"{i}.png")
-    options = SMALL | {"data_root": folder / "pictures"}
+    chance = random.Random(seed)
+    options = SMALL | {"data_root": write_pictures(folder / "pictures", 3)}
     options |= {"train_iter": ITERATIONS // 2, "finetune_iter": ITERATIONS // 2}
     options |= {"save_checkpoint_steps": 1, "ema_decay": 0.9}
 

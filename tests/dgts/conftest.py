@@ -13,7 +13,7 @@ DATA = Path(__file__).parents[1] / "data" / "dgts"
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory) -> Path:
-    """A folder with generator.ckpt, upsampler.ckpt and vgg19.ckpt, of files in the official codes' layouts."""
+    """A folder with generator, upsampler, discriminator, vgg19, vgg19_caffe (.ckpt), of files in the official layouts."""
     pytest.importorskip("torch")
     shapes = json.loads((DATA / "official_shapes.json").read_text())
     folder = tmp_path_factory.mktemp("published")
@@ -24,5 +24,7 @@ def published(tmp_path_factory) -> Path:
 
     run_convert("official", "dgts", write("generator", "module."), folder / "generator.ckpt")
     run_convert("official", "upsampler", write("upsampler"), folder / "upsampler.ckpt")
+    run_convert("official", "upsampler", write("discriminator"), folder / "discriminator.ckpt")
     run_convert("torchvision", "vgg19", write("vgg19_features"), folder / "vgg19.ckpt")
+    run_convert("official", "vgg19", write("upsampler_vgg19"), folder / "vgg19_caffe.ckpt")
     return folder

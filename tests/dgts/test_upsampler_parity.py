@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -17,13 +16,9 @@ from src.dgts.upsampler_loss import UPSAMPLER_TERMS
 from tests.command_line import ROOT
 from tests.dgts.conftest import DATA
 from tests.parity.digests import assert_close, digest
-from tests.parity.official import run_convert, write_state
-from tests.parity.rule_weights import rule_state
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
-
-SHAPES = json.loads((DATA / "official_shapes.json").read_text())
 
 # Modules of the official upsampler whose activations were recorded, and ours.
 CELLS = {
@@ -39,23 +34,9 @@ CELLS = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """upsampler.ckpt, discriminator.ckpt and vgg19_caffe.ckpt, of files in the official layouts."""
-    folder = tmp_path_factory.mktemp("published")
-    for name, shapes, model in (
-        ("upsampler", "upsampler", "upsampler"),
-        ("discriminator", "discriminator", "upsampler"),
-        ("vgg19_caffe", "upsampler_vgg19", "vgg19"),
-    ):
-        path = write_state(folder / f"{name}.pth", rule_state(SHAPES[shapes]))
-        run_convert("official", model, path, folder / f"{name}.ckpt")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def upsampler(folder) -> Upsampler:
+def upsampler(published) -> Upsampler:
     network = Upsampler().set_train(False)
-    load_network(folder / "upsampler.ckpt", network, NetworkInfo("upsampler", "upsampler"))
+    load_network(published / "upsampler.ckpt", network, NetworkInfo("upsampler", "upsampler"))
     return network
 
 
@@ -90,10 +71,10 @@ def training() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def run(folder, tmp_path_factory) -> dict[str, np.ndarray]:
+def run(published, tmp_path_factory) -> dict[str, np.ndarray]:
     """Losses of two iterations, gradients of the first, weights after the second: see two_iterations.py."""
     output = tmp_path_factory.mktemp("run") / "found.npz"
-    words = [str(path) for path in (folder, folder / "vgg19_caffe.ckpt", output)]
+    words = [str(path) for path in (published, published / "vgg19_caffe.ckpt", output)]
     subprocess.run([sys.executable, "-m", "tests.dgts.two_iterations", *words], cwd=ROOT, check=True)
     return dict(np.load(output))
 
