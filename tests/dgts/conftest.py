@@ -13,7 +13,7 @@ DATA = Path(__file__).parents[1] / "data" / "dgts"
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory) -> Path:
-    """A folder with generator, upsampler, discriminator, vgg19, vgg19_caffe (.ckpt), of files in the official layouts."""
+    """generator, upsampler, discriminator, vgg19 and vgg19_caffe (.ckpt), of files in the official codes' layouts."""
     pytest.importorskip("torch")
     shapes = json.loads((DATA / "official_shapes.json").read_text())
     folder = tmp_path_factory.mktemp("published")
