@@ -53,7 +53,7 @@ GRADIENTS = {
     "Conv2DBackpropInput": "Conv2D",
     "LayerNormGrad": "LayerNorm",
     "MaxPoolGrad": "MaxPool",
-    "PadV3Grad": "PadV3",
+    "MirrorPadGrad": "MirrorPad",
     "ReluGrad": "ReLU",
     "ResizeBilinearGrad": "ResizeBilinearV2",
     "RsqrtGrad": "Rsqrt",

@@ -10,8 +10,9 @@ from mindspore import Tensor, nn, ops
 from src.dgts.attention import MASKED
 from src.dgts.embedding import PATCH, PatchEmbedding
 from src.dgts.fill_order import to_order
-from src.dgts.transformer import FeedForward, LayerDropout, dense, drop, product
+from src.dgts.transformer import FeedForward, LayerDropout, dense, product
 from src.dgts.width import scaled
+from src.layers.dropout import drop
 
 LAYERS = 4
 
@@ -19,71 +20,83 @@ LAYERS = 4
 class DecoderLayer(nn.Cell):
     """Attention of tokens to the reference texture, and feed-forward, each added and then normalised.
 
-    memory: (B, R, D'), the reference tokens. Keys and values are affine in them and rows of attention sum to 1, so
-    neither is computed: a token is compared with the reference tokens themselves through query and key weights as one
-    (`reader`), and what it reads, (B, N, D'), goes through the value weights.
+    memory: (B, R, D'), the reference tokens. Keys are affine in them, so they are not computed: a token is compared
+    with the reference tokens themselves, through query and key weights as one.
     """
 
-    def __init__(self, dim: int, memory_dim: int, hidden_dim: int, matching_lambda: float) -> None:
+    def __init__(self, dim: int, memory_dim: int, hidden_dim: int) -> None:
         super().__init__()
         self.known_features, self.unknown_features = dense(dim, dim), dense(dim, dim)
         self.query, self.key, self.value = dense(dim, dim), dense(memory_dim, dim), dense(memory_dim, dim)
         self.norm = nn.LayerNorm((dim,), epsilon=1e-5)
         self.feed_forward = FeedForward(dim, hidden_dim)
-        self.scale, self.matching_lambda = dim**-0.5, matching_lambda
+        self.scale = dim**-0.5
 
-    def reader(self) -> tuple:
-        """Weight (D', D) and bias (D') from a token to what its scores are the products of with reference tokens.
+    def prepare(self, memory: Tensor) -> tuple:
+        """What all steps share.
 
-        The bias of the keys adds the same to all scores of a token, which a softmax ignores.
+        -> reader: weight (D', D) and bias (D') from a token to what its scores are the products of with reference
+        tokens; matcher: weight (D, D) and bias (D) from a token to be filled to what is compared with features of known
+        ones; values (B, R, D)
         """
+        # The bias of the keys adds the same to all scores of a token, which a softmax ignores.
         weight = self.scale * ops.matmul(self.key.weight.T, self.query.weight)
-        return weight, self.scale * ops.matmul(self.query.bias, self.key.weight)
+        reader = weight, self.scale * ops.matmul(self.query.bias, self.key.weight)
+        matcher = self.scale * self.unknown_features.weight, self.scale * self.unknown_features.bias
+        return reader, matcher, self.value(memory)
 
-    def known(self, x: Tensor, memory: Tensor, reader: tuple, keep: tuple) -> tuple:
+    def known(self, x: Tensor, memory: Tensor, prepared: tuple, keep: tuple) -> tuple:
         """Known tokens: (B, N, D) -> the layer's output, their features (B, N, D) and their readings (B, N, D')."""
+        reader, _, values = prepared
         readings = ops.dense(x, *reader)
         attention = ops.softmax(product(readings, memory))
-        return self._attend(x, attention, memory, keep), self.known_features(x), readings
+        return self._attend(x, attention, values, keep), self.known_features(x), readings
 
     def construct(
         self,
         x: Tensor,
-        place: Tensor,
+        index: Tensor,
         features: Tensor,
         readings: Tensor,
         memory: Tensor,
-        reader: tuple,
+        prepared: tuple,
+        mixing: Tensor,
         keep: tuple,
     ) -> tuple:
         """One token that is known by now, and n that are to be filled.
 
-        x: (B, 1 + n, D), the known token first; place: (B, N, 1), 1 at the number of its patch, all 0 for none;
-        features: (B, N, D) and readings: (B, N, D') of the tokens known so far, 0 elsewhere
-        -> the layer's output, the attention of the tokens to be filled (B, n, R), features and readings with the token
+        x: (B, 1 + n, D), the known token first; index: int (B, 2), where its features and readings belong;
+        features: (B, N, D) and readings: (B, N, D') of the tokens known so far, 0 elsewhere; mixing: of mixing_matrix
+        -> the layer's output, the attention (B, 1 + n, R), features and readings with the token
         """
+        reader, matcher, values = prepared
         own = ops.dense(x, *reader)
-        features = put(self.known_features(x[:, :1]), place, features)
-        readings = put(own[:, :1], place, readings)
+        features = put(self.known_features(x[:, :1]), index, features)
+        readings = put(own[:, :1], index, readings)
         # Structure: scores of known tokens, mixed by how well their features match.
-        match = self.scale * product(self.unknown_features(x[:, 1:]), features)
-        matched = ops.bmm(match, readings)
+        matched = ops.bmm(product(ops.dense(x, *matcher), features), readings)
         attention = ops.softmax(product(ops.cat((own, matched), axis=1), memory))
-        count = x.shape[1]
-        of_known, plain, matched = attention[:, :1], attention[:, 1:count], attention[:, count:]
-        attention = self.matching_lambda * matched + (1.0 - self.matching_lambda) * plain
-        x = self._attend(x, ops.cat((of_known, attention), axis=1), memory, keep)
-        return x, attention, features, readings
+        attention = ops.bmm(mixing, attention)
+        return self._attend(x, attention, values, keep), attention, features, readings
 
-    def _attend(self, x: Tensor, attention: Tensor, memory: Tensor, keep: tuple) -> Tensor:
-        x = self.norm(x + drop(self.value(ops.bmm(attention, memory)), keep[0]))
+    def _attend(self, x: Tensor, attention: Tensor, values: Tensor, keep: tuple) -> Tensor:
+        x = self.norm(x + drop(ops.bmm(attention, values), keep[0]))
         return self.feed_forward(x, keep[1:])
 
 
-def put(row: Tensor, place: Tensor, rows: Tensor) -> Tensor:
-    """Replace one row of each sample: row (B, 1, D), place (B, N, 1) with one 1 or none, rows (B, N, D)."""
-    # There is something to be replaced only where a mask leaves no patch fully known.
-    return rows + ops.bmm(place, row - ops.bmm(place.swapaxes(1, 2), rows))
+def mixing_matrix(batch: int, count: int, matching_lambda: float) -> Tensor:
+    """How attention by own scores and by those of matches mix, as one product: (B, 1 + n, 2 + 2 n).
+
+    The first token is known and goes by its own scores.
+    """
+    share = matching_lambda * ops.arange(0, 1 + count).clip(0, 1).astype(ms.float32)
+    own = ops.eye(1 + count, 1 + count, ms.float32)
+    return ops.tile(ops.cat((own * (1.0 - share), own * share), axis=1).expand_dims(0), (batch, 1, 1))
+
+
+def put(row: Tensor, index: Tensor, rows: Tensor) -> Tensor:
+    """Replace one row of each sample: row (B, 1, D), index int (B, 2) of sample and row, rows (B, N, D)."""
+    return ops.TensorScatterUpdate()(rows, index, row.squeeze(1))
 
 
 class PixelHead(nn.Cell):
@@ -122,11 +135,10 @@ class StructureTextureDecoder(nn.Cell):
         super().__init__()
         self.embedding = PatchEmbedding(dim)
         hidden_dim = scaled(1536, width)
-        layers = [DecoderLayer(dim, memory_dim, hidden_dim, matching_lambda) for _ in range(LAYERS)]
-        self.layers = nn.CellList(layers)
+        self.layers = nn.CellList([DecoderLayer(dim, memory_dim, hidden_dim) for _ in range(LAYERS)])
         self.dropout = LayerDropout(LAYERS, dim, hidden_dim, dropout)
         self.pixel_head = PixelHead(dim, scaled(24, width))
-        self.sequential_steps = steps
+        self.matching_lambda, self.sequential_steps = matching_lambda, steps
         self.numbers = Tensor([range(patches)], ms.int32)
         # By confidence, each step decodes all patches left: (rows that hold them, until no more than this are left).
         quarter = patches // 4
@@ -142,79 +154,60 @@ class StructureTextureDecoder(nn.Cell):
         places: Tensor | None,
         key: int | Tensor = 0,
     ) -> tuple:
-        readers, features, readings = self.start(tokens, seeds, memory, key)
+        prepared, features, readings = self.start(tokens, seeds, memory, key)
         left = (hole.max(axis=2) > 0).astype(ms.float32)  # (B, N), 1 for patches that still are to be filled
         steps = left.sum(axis=1, keepdims=True).clip(0, self.sequential_steps)
         fixed = places is not None  # the order is known
         places = places if fixed else ops.ones_like(left) * left.shape[1]
-        pick, token = ops.zeros_like(left).expand_dims(1), tokens[:, :1]  # of the patch filled last, none so far
-        given = tokens, memory, known, hole, readers, self.pixel_head(), key
-        state = known, left, places, pick, token, features, readings
+        # The token that becomes known in a step is that of the patch filled last. In the first step nothing does: a
+        # token known from the start takes its part, and finds its own row.
+        index = self._index(seeds.expand_dims(1))
+        token = ops.gather_nd(tokens, index).expand_dims(1)
+        given = tokens, memory, known, hole, prepared, self.pixel_head(), key
+        state = known, left, places, index, token, features, readings
         if self.training:  # unrolled: MindSpore 2.10 now and then hangs in the gradient of a loop
+            mixing = mixing_matrix(left.shape[0], 1 if fixed else left.shape[1], self.matching_lambda)
             for step in range(min(self.sequential_steps, left.shape[1])):
                 slots = self._next(places, left, step) if fixed else self._slots(state[1], left.shape[1])
-                state = self._fill(step, slots, fixed, given, state)
+                state = self._fill(step, slots, mixing, fixed, given, state)
         else:
             step, last = Tensor(0, ms.int32), steps.max().astype(ms.int32)
             for capacity, until in ((1, 0),) if fixed else self.stages:
                 slots = self._slots(left, capacity)
+                mixing = mixing_matrix(left.shape[0], capacity, self.matching_lambda)
                 while step < last and left.sum(axis=1).max() > until:
                     slots = self._next(places, left, step) if fixed else slots
-                    state = self._fill(step, slots, fixed, given, state)
+                    state = self._fill(step, slots, mixing, fixed, given, state)
                     left = state[1]
                     step = step + 1
-        pixels, left, places, pick, token, features, readings = state
+        pixels, left, places, index, token, features, readings = state
         if self.sequential_steps < left.shape[1]:
-            x = ops.cat((token, tokens), axis=1)
+            x, mixing = ops.cat((token, tokens), axis=1), mixing_matrix(*left.shape, self.matching_lambda)
             key = key + 1 + self.sequential_steps
-            x, _, _, _ = self.decode(x, pick.swapaxes(1, 2), features, readings, memory, readers, key)
+            x, _, _, _ = self.decode(x, index, features, readings, memory, prepared, mixing, key)
             pixels = pixels + left.expand_dims(2) * hole * ops.dense(x, *self.pixel_head())
         return pixels, to_order(places, steps, self.numbers)
 
     def start(self, tokens: Tensor, seeds: Tensor, memory: Tensor, key: int | Tensor = 0) -> tuple:
-        """By layer: its reader, and features and readings of the tokens known from the start, 0 for the others."""
-        readers, features, readings = (), (), ()
+        """By layer: see DecoderLayer.prepare; features and readings of tokens known from the start, 0 for others."""
+        prepared, features, readings = (), (), ()
         x, seeds, keep = tokens, seeds.expand_dims(2), self.dropout(tokens, key)
         for i in range(LAYERS):
-            reader = self.layers[i].reader()
-            x, own_features, own_readings = self.layers[i].known(x, memory, reader, keep[i])
-            readers += (reader,)
+            prepared += (self.layers[i].prepare(memory),)
+            x, own_features, own_readings = self.layers[i].known(x, memory, prepared[i], keep[i])
             features += (seeds * own_features,)
             readings += (seeds * own_readings,)
-        return readers, features, readings
-
-    def _fill(self, step: int | Tensor, slots: Tensor, fixed: bool, given: tuple, state: tuple) -> tuple:
-        """Fill one patch of each picture that has some left: the new state.
-
-        slots: (B, n, N), one 1 in each row: the patches to choose from; just the next one in a fixed order
-        """
-        tokens, memory, known, hole, readers, pixel_head, key = given
-        pixels, left, places, pick, token, features, readings = state
-        # The token filled last enters the layers together with those to choose from.
-        x, place = ops.cat((token, ops.bmm(slots, tokens)), axis=1), pick.swapaxes(1, 2)
-        x, attention, features, readings = self.decode(x, place, features, readings, memory, readers, key + 1 + step)
-        pick = slots  # (B, 1, N), all 0 in a picture that has no hole left
-        if not fixed:
-            chosen = self._most_confident(attention, slots, left)
-            x, pick = ops.bmm(chosen, x), ops.bmm(chosen, slots)
-            places = ops.where(pick.squeeze(1) > 0, ops.ones_like(places) * step, places)
-        filling = ops.bmm(pick, hole) * ops.dense(x, *pixel_head)
-        token = self.embedding(ops.bmm(pick, known) + filling)
-        pixels = pixels + ops.bmm(pick.swapaxes(1, 2), filling)
-        return pixels, left - pick.squeeze(1), places, pick, token, features, readings
-
-    def _next(self, places: Tensor, left: Tensor, step: int | Tensor) -> Tensor:
-        """The patch whose turn it is: (B, N) -> (B, 1, N), all 0 in a picture that has no hole left."""
-        return ((places == step).astype(ms.float32) * left).expand_dims(1)
+        return prepared, features, readings
 
     def decode(
         self,
         x: Tensor,
-        place: Tensor,
+        index: Tensor,
         features: tuple,
         readings: tuple,
         memory: Tensor,
-        readers: tuple,
+        prepared: tuple,
+        mixing: Tensor,
         key: int | Tensor = 0,
     ) -> tuple:
         """One known token and n to be filled, (B, 1 + n, D), through all layers; see DecoderLayer.
@@ -224,11 +217,45 @@ class StructureTextureDecoder(nn.Cell):
         new_features, new_readings, attention, keep = (), (), None, self.dropout(x, key)
         for i in range(LAYERS):
             x, attention, own_features, own_readings = self.layers[i](
-                x, place, features[i], readings[i], memory, readers[i], keep[i]
+                x, index, features[i], readings[i], memory, prepared[i], mixing, keep[i]
             )
             new_features += (own_features,)
             new_readings += (own_readings,)
-        return x[:, 1:], attention, new_features, new_readings
+        return x[:, 1:], attention[:, 1:], new_features, new_readings
+
+    def _fill(
+        self, step: int | Tensor, slots: Tensor, mixing: Tensor, fixed: bool, given: tuple, state: tuple
+    ) -> tuple:
+        """Fill one patch of each picture that has some left: the new state.
+
+        slots: (B, n, N), one 1 in each row: the patches to choose from; just the next one in a fixed order
+        """
+        tokens, memory, known, hole, prepared, pixel_head, key = given
+        pixels, left, places, index, token, features, readings = state
+        # The token filled last enters the layers together with those to choose from.
+        x, key = ops.cat((token, ops.bmm(slots, tokens)), axis=1), key + 1 + step
+        x, attention, features, readings = self.decode(x, index, features, readings, memory, prepared, mixing, key)
+        pick = slots  # (B, 1, N), all 0 in a picture that has no hole left
+        if not fixed:
+            chosen = self._most_confident(attention, slots, left)
+            x, pick = ops.bmm(chosen, x), ops.bmm(chosen, slots)
+            places = ops.where(pick.squeeze(1) > 0, ops.ones_like(places) * step, places)
+        filling = ops.bmm(pick, hole) * ops.dense(x, *pixel_head)
+        token = self.embedding(ops.bmm(pick, known) + filling)
+        pixels = pixels + ops.bmm(pick.swapaxes(1, 2), filling)
+        return pixels, left - pick.squeeze(1), places, self._index(pick), token, features, readings
+
+    def _index(self, pick: Tensor) -> Tensor:
+        """Of sample and patch of the first 1 in each row, (B, 1, N) -> int32 (B, 2); patch 0 where there is none.
+
+        In a picture that has no hole left, what happens to the states of its patches no longer counts.
+        """
+        samples = ops.arange(0, pick.shape[0], dtype=ms.int32).expand_dims(1)
+        return ops.cat((samples, pick.argmax(axis=2).astype(ms.int32)), axis=1)
+
+    def _next(self, places: Tensor, left: Tensor, step: int | Tensor) -> Tensor:
+        """The patch whose turn it is: (B, N) -> (B, 1, N), all 0 in a picture that has no hole left."""
+        return ((places == step).astype(ms.float32) * left).expand_dims(1)
 
     def _slots(self, left: Tensor, capacity: int) -> Tensor:
         """Rows that the first patches left are gathered into: (B, N) -> (B, capacity, N), one 1 in a row or none."""

@@ -34,7 +34,7 @@ class PatchEmbedding(nn.Cell):
         self.bias = Parameter(initializer("zeros", (dim,)))
 
     def construct(self, patches: Tensor) -> Tensor:
-        return ops.matmul(patches, self.weight.reshape(self.weight.shape[0], -1).T) + self.bias
+        return ops.dense(patches, self.weight.reshape(self.weight.shape[0], -1), self.bias)
 
 
 def token_positions(side: int, dim: int) -> np.ndarray:

@@ -5,10 +5,10 @@ from mindspore.common.initializer import XavierUniform, initializer
 
 from src.dgts.embedding import feature_positions
 from src.dgts.resnet import ResNet50
-from src.dgts.transformer import FeedForward, LayerDropout, dense, drop
+from src.dgts.transformer import FeedForward, LayerDropout, dense
 from src.dgts.width import scaled
 from src.layers.conv import Conv2d
-from src.layers.dropout import Dropout
+from src.layers.dropout import Dropout, drop
 
 LAYERS = 4
 KEYS = LAYERS + 1  # that dropout uses: one for the attention of each layer, one for all else

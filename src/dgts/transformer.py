@@ -3,7 +3,7 @@
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import XavierUniform
 
-from src.layers.dropout import Dropout
+from src.layers.dropout import Dropout, drop
 
 
 class LayerDropout(nn.Cell):
@@ -18,18 +18,14 @@ class LayerDropout(nn.Cell):
         self.layers, self.sizes, self.dropout = layers, (dim, hidden_dim, dim), Dropout(p)
 
     def construct(self, x: Tensor, key: int | Tensor) -> tuple:
-        if not self.training or self.dropout.p == 0:
+        keep = self.dropout.keep((*x.shape[:2], self.layers * sum(self.sizes)), key)
+        if keep is None:
             return ((None, None, None),) * self.layers
-        features = self.layers * sum(self.sizes)
-        parts = ops.split(self.dropout.keep((*x.shape[:2], features), key), self.layers * self.sizes, axis=2)
+        parts = ops.split(keep, self.layers * self.sizes, axis=2)
         keeps = ()
         for i in range(self.layers):
             keeps += (parts[3 * i : 3 * i + 3],)
         return keeps
-
-
-def drop(x: Tensor, keep: Tensor | None) -> Tensor:
-    return x if keep is None else x * keep
 
 
 class FeedForward(nn.Cell):

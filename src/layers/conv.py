@@ -24,33 +24,39 @@ class Conv2d(nn.Conv2d):
     ) -> None:
         padding = dilation * (kernel_size // 2)
         super().__init__(in_channels, out_channels, kernel_size, stride, "pad", padding, dilation, has_bias=has_bias)
-        self.convolve = Convolve(in_channels, out_channels, kernel_size, padding, dilation) if stride == 1 else None
+        self.convolve = Convolve(in_channels, out_channels, kernel_size, stride, padding, dilation)
 
     def construct(self, x: Tensor) -> Tensor:
-        x, weight = x.astype(self.dtype), self.weight.astype(self.dtype)
-        x = self.conv2d(x, weight) if self.convolve is None else self.convolve(x, weight)
-        x = x.astype(ms.float32)
+        x = self.convolve(x.astype(self.dtype), self.weight.astype(self.dtype)).astype(ms.float32)
         return ops.bias_add(x, self.bias) if self.has_bias else x
 
 
 class Convolve(nn.Cell):
-    """Convolution of stride 1. x: (B, C_in, H, W), weight: (C_out, C_in, k, k) -> (B, C_out, H', W')
+    """x: (B, C_in, H, W), weight: (C_out, C_in, k, k) -> (B, C_out, H', W')
 
-    Where the map is large beside the kernels, the backward takes other forms than oneDNN's, which on CPU keep an
-    unfolded copy of the map for each layer, up to 300 MB, and are slower. The input's gradient is a convolution with
-    the turned kernels; for the weight's gradient, input and output change places if that unfolds fewer channels.
+    Where the stride is 1 and the map large beside the kernels, the backward takes other forms than oneDNN's, which on
+    CPU keep an unfolded copy of the map for each layer, up to 300 MB, and are slower. The input's gradient is a
+    convolution with the turned kernels; for the weight's gradient, input and output change places if that unfolds
+    fewer channels.
     """
 
     LARGE = 16  # pixels of the map for each output channel
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, padding: int = 0, dilation: int = 1
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
+        self.stride = stride
         kernel, turned_padding = (kernel_size, kernel_size), dilation * (kernel_size - 1) - padding
 
         def options(padding: int) -> dict:
-            return {"pad_mode": "pad", "pad": (padding,) * 4, "dilation": (dilation, dilation)}
+            return {"pad_mode": "pad", "pad": (padding,) * 4, "stride": (stride,) * 2, "dilation": (dilation,) * 2}
 
         def grad_options(padding: int) -> dict:
             return {**options(padding), "pad_list": (padding,) * 4}
@@ -66,7 +72,7 @@ class Convolve(nn.Cell):
         return self.conv(x, weight)
 
     def bprop(self, x: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple:
-        if x.shape[2] * x.shape[3] < self.LARGE * weight.shape[0]:
+        if self.stride > 1 or x.shape[2] * x.shape[3] < self.LARGE * weight.shape[0]:
             return self.input_grad(dout, weight, x.shape), self.weight_grad(dout, x, weight.shape)
         dx = self.turned_conv(dout, _turn(weight))
         if self.narrows:

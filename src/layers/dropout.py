@@ -23,16 +23,22 @@ class Dropout(nn.Cell):
         self.p, self.limit = p, round(2**31 - p * 2**32)
 
     def construct(self, x: Tensor, key: int | Tensor) -> Tensor:
-        return x * self.keep(x.shape, key) if self.training and self.p else x
+        return drop(x, self.keep(x.shape, key))
 
-    def keep(self, shape: tuple, key: int | Tensor) -> Tensor:
-        """What numbers are multiplied with, 0 or 1 / (1 - p): float32 (…, N)."""
+    def keep(self, shape: tuple, key: int | Tensor) -> Tensor | None:
+        """What numbers are multiplied with, 0 or 1 / (1 - p): float32 (…, N). None where nothing is dropped."""
+        if not self.training or self.p == 0:
+            return None
         columns = shape[-1]
         start = _scramble(ops.zeros((1, 1), ms.int32) + key)
         rows = _scramble(ops.arange(0, math.prod(shape[:-1]), dtype=ms.int32).expand_dims(1) * ODD + start)
         hashed = _scramble(rows + ops.arange(0, columns, dtype=ms.int32).expand_dims(0) * ODD)
         keep = (hashed < self.limit).astype(ms.float32) * (1.0 / (1.0 - self.p))
         return ops.stop_gradient(keep.reshape(shape))
+
+
+def drop(x: Tensor, keep: Tensor | None) -> Tensor:
+    return x if keep is None else x * keep
 
 
 def _scramble(x: Tensor) -> Tensor:

@@ -31,16 +31,20 @@ class SpectralNormConv2d(nn.Cell):
         has_bias: bool = False,
     ) -> None:
         super().__init__()
-        self.stride, self.padding, self.dilation = stride, padding, dilation
         shape = (out_channels, in_channels, kernel_size, kernel_size)
         self.weight = Parameter(initializer(HeUniform(negative_slope=5**0.5), shape))
         self.bias = Parameter(initializer("zeros", (out_channels,))) if has_bias else None
-        self.convolve = Convolve(in_channels, out_channels, kernel_size, padding, dilation) if stride == 1 else None
+        self.convolve = Convolve(in_channels, out_channels, kernel_size, stride, padding, dilation)
         u, v = singular_vectors(self.weight.asnumpy().reshape(out_channels, -1))
         self.u = Parameter(Tensor(u), requires_grad=False)
         self.v = Parameter(Tensor(v), requires_grad=False)
 
     def construct(self, x: Tensor) -> Tensor:
+        x = self.convolve(x.astype(self.dtype), self.kernels()).astype(ms.float32)
+        return x if self.bias is None else ops.bias_add(x, self.bias)
+
+    def kernels(self) -> Tensor:
+        """The normalised weight, in `dtype`. To be called once for each call of the cell."""
         matrix = self.weight.reshape(self.weight.shape[0], -1)  # (C_out, C_in k k)
         u, v = self.u, self.v
         if self.training:
@@ -49,13 +53,7 @@ class SpectralNormConv2d(nn.Cell):
             u = _normalise(ops.matmul(fixed, v))
             u = ops.depend(u, (ops.assign(self.u, u), ops.assign(self.v, v)))
         sigma = (ops.matmul(matrix, ops.stop_gradient(v)) * ops.stop_gradient(u)).sum()
-        x, weight = x.astype(self.dtype), (self.weight / sigma).astype(self.dtype)
-        if self.convolve is None:
-            x = ops.conv2d(x, weight, None, self.stride, "pad", self.padding, self.dilation)
-        else:
-            x = self.convolve(x, weight)
-        x = x.astype(ms.float32)
-        return x if self.bias is None else ops.bias_add(x, self.bias)
+        return (self.weight / sigma).astype(self.dtype)
 
 
 def _normalise(x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ class GrowingLists:
     def __init__(self, generator) -> None:
         parameters = generator.parameters_and_names()
         self.weights = {name: p.asnumpy().astype(np.float64) for name, p in parameters}
-        self.matching_lambda = generator.decoder.layers[0].matching_lambda
+        self.matching_lambda = generator.decoder.matching_lambda
         self.num_layers = len(generator.decoder.layers)
 
     def dense(self, name: str, x: np.ndarray) -> np.ndarray:
