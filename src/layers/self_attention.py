@@ -23,6 +23,6 @@ class SelfAttention(nn.Cell):
         query = self.query(x).reshape(batch, channels // 8, -1)
         key = self.pool(self.key(x)).reshape(batch, channels // 8, -1)
         value = self.pool(self.value(x)).reshape(batch, channels // 2, -1)
-        attention = ops.softmax(ops.BatchMatMul(transpose_a=True)(query, key), -1)  # (B, H W, H W / 4)
-        attended = ops.BatchMatMul(transpose_b=True)(value, attention).reshape(batch, channels // 2, height, width)
+        attention = ops.softmax(ops.bmm(query.swapaxes(1, 2), key), -1)  # (B, H W, H W / 4)
+        attended = ops.bmm(value, attention.swapaxes(1, 2)).reshape(batch, channels // 2, height, width)
         return self.gamma * self.out(attended) + x
