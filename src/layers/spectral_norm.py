@@ -40,11 +40,6 @@ class SpectralNormConv2d(nn.Cell):
         self.v = Parameter(Tensor(v), requires_grad=False)
 
     def construct(self, x: Tensor) -> Tensor:
-        x = self.convolve(x.astype(self.dtype), self.kernels()).astype(ms.float32)
-        return x if self.bias is None else ops.bias_add(x, self.bias)
-
-    def kernels(self) -> Tensor:
-        """The normalised weight, in `dtype`. To be called once for each call of the cell."""
         matrix = self.weight.reshape(self.weight.shape[0], -1)  # (C_out, C_in k k)
         u, v = self.u, self.v
         if self.training:
@@ -53,7 +48,8 @@ class SpectralNormConv2d(nn.Cell):
             u = _normalise(ops.matmul(fixed, v))
             u = ops.depend(u, (ops.assign(self.u, u), ops.assign(self.v, v)))
         sigma = (ops.matmul(matrix, ops.stop_gradient(v)) * ops.stop_gradient(u)).sum()
-        return (self.weight / sigma).astype(self.dtype)
+        x = self.convolve(x.astype(self.dtype), (self.weight / sigma).astype(self.dtype)).astype(ms.float32)
+        return x if self.bias is None else ops.bias_add(x, self.bias)
 
 
 def _normalise(x: Tensor) -> Tensor:
