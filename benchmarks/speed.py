@@ -114,18 +114,20 @@ def dgts_generator(fill_order: str, options: list[str], batch: tuple):
 
 
 def dgts_upsampler(options: list[str], batch: tuple):
+    from src.dgts.fused import fuse
     from src.dgts.upsampler import Upsampler, masked_input
 
-    network, masked = Upsampler(width(options)).set_train(False), masked_input(*batch[:2])
+    network, masked = fuse(Upsampler(width(options))), masked_input(*batch[:2])
     return lambda: network(masked, batch[0][:, :, ::8, ::8]).asnumpy()
 
 
 def dgts(options: list[str], batch: tuple):
+    from src.dgts.fused import fuse
     from src.dgts.generator import Generator
     from src.dgts.inpainting import Inpainting
     from src.dgts.upsampler import Upsampler
 
-    network = Inpainting(Generator(width(options)), Upsampler(width(options)), SIDE)
+    network = Inpainting(Generator(width(options)), fuse(Upsampler(width(options))), SIDE)
     return lambda: network(*batch[:2]).asnumpy()
 
 

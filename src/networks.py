@@ -11,6 +11,7 @@ from mindspore.nn.utils import no_init_parameters
 from src import ctsdg
 from src.checkpoint import FACTS, NetworkInfo, fill, network_file, read_network, settings
 from src.ctsdg.inpainting import Inpainting as CTSDGInpainting
+from src.dgts.fused import fuse
 from src.dgts.generator import Generator as DGTSGenerator
 from src.dgts.inpainting import Inpainting as DGTSInpainting
 from src.dgts.upsampler import Upsampler
@@ -79,7 +80,8 @@ def build_dgts(path: Path, arrays: Mapping[str, np.ndarray], info: NetworkInfo, 
         raise InputError(
             f"{file} has image_size {found.image_size}, while {path} has {info.image_size}; they do not go together"
         )
-    return DGTSInpainting(generator, _filled(file, arrays, lambda: Upsampler(found.width)), info.image_size)
+    upsampler = fuse(_filled(file, arrays, lambda: Upsampler(found.width)))
+    return DGTSInpainting(generator, upsampler, info.image_size)
 
 
 def build_dgts_generator(path: Path, arrays: Mapping[str, np.ndarray], info: NetworkInfo) -> nn.Cell:

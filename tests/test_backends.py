@@ -113,11 +113,12 @@ def export(cell, *inputs):
 """
 
 DGTS = """
+from src.dgts.fused import fuse
 from src.dgts.generator import Generator
 from src.dgts.inpainting import Inpainting
 from src.dgts.upsampler import Upsampler
 
-export(Inpainting(Generator(width=0.125), Upsampler(width=0.125), 256), *pictures(2, 256))
+export(Inpainting(Generator(width=0.125), fuse(Upsampler(width=0.125)), 256), *pictures(2, 256))
 """
 
 # Weights of the VGGs, which do not matter here, are drawn.

@@ -52,7 +52,7 @@ class Convolve(nn.Cell):
         dilation: int = 1,
     ) -> None:
         super().__init__()
-        self.stride = stride
+        self.stride, self.geometry = stride, (kernel_size, stride, padding, dilation)
         kernel, turned_padding = (kernel_size, kernel_size), dilation * (kernel_size - 1) - padding
 
         def options(padding: int) -> dict:

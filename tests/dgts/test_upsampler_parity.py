@@ -11,6 +11,7 @@ from mindspore import Tensor
 
 from src.checkpoint import NetworkInfo, load_network
 from src.convert import upsampler as convert
+from src.dgts.fused import fuse
 from src.dgts.upsampler import Upsampler
 from src.dgts.upsampler_loss import UPSAMPLER_TERMS
 from tests.command_line import ROOT
@@ -33,11 +34,15 @@ CELLS = {
 }
 
 
-@pytest.fixture(scope="module")
-def upsampler(published) -> Upsampler:
+def load(published) -> Upsampler:
     network = Upsampler().set_train(False)
     load_network(published / "upsampler.ckpt", network, NetworkInfo("upsampler", "upsampler"))
     return network
+
+
+@pytest.fixture(scope="module")
+def upsampler(published) -> Upsampler:
+    return load(published)
 
 
 def test_output_and_every_activation_are_the_published_ones(upsampler):
@@ -58,6 +63,14 @@ def test_output_and_every_activation_are_the_published_ones(upsampler):
 
 
 def test_graph_mode_gives_the_same_output(upsampler):
+    assert_graph_gives_the_published_output(upsampler)
+
+
+def test_fused_for_inference_it_gives_the_same_output(published):
+    assert_graph_gives_the_published_output(fuse(load(published)))
+
+
+def assert_graph_gives_the_published_output(upsampler) -> None:
     ms.set_context(mode=ms.GRAPH_MODE)
     expected = np.load(DATA / "upsampler.npz")
     output = upsampler(Tensor(expected["masked"]), Tensor(expected["low"])).asnumpy()
