@@ -30,20 +30,18 @@ class SelfAttention(nn.Cell):
         self.dropout = Dropout(dropout)
 
     def construct(self, x: Tensor, positions: Tensor, key: int | Tensor) -> Tensor:
-        sizes = 2 * self.dim, self.dim
-        weight, value_weight = ops.split(self.in_weight, sizes)  # slices would take ten times as long on CPU
-        bias, value_bias = ops.split(self.in_bias, sizes)
-        query, keys = ops.split(ops.dense(x + positions, weight, bias), self.dim, axis=2)
-        value = self._by_head(ops.dense(x, value_weight, value_bias))
-        scale = (self.dim // self.heads) ** -0.5
-        attention = ops.softmax(ops.matmul(scale * self._by_head(query), self._by_head(keys).swapaxes(2, 3)))
-        attention = self.dropout(attention, key)
-        return self.out(ops.matmul(attention, value).transpose(0, 2, 1, 3).reshape(x.shape))
-
-    def _by_head(self, x: Tensor) -> Tensor:
-        """(B, N, D) -> (B, heads, N, D / heads)"""
         batch, count, dim = x.shape
-        return x.reshape(batch, count, self.heads, dim // self.heads).transpose(0, 2, 1, 3)
+        inner = dim // self.heads
+        both = 2 * dim
+        query_key = ops.matmul(x + positions, self.in_weight[:both].T) + self.in_bias[:both]
+        value = ops.matmul(x, self.in_weight[both:].T) + self.in_bias[both:]
+        query_key = query_key.reshape(batch, count, 2, self.heads, inner).transpose(2, 0, 3, 1, 4)
+        query, keys = query_key[0], query_key[1]  # (B, heads, N, D / heads)
+        value = value.reshape(batch, count, self.heads, inner).transpose(0, 2, 1, 3)
+        attention = ops.softmax(ops.matmul(inner**-0.5 * query, keys.swapaxes(2, 3)))
+        attention = self.dropout(attention, key)
+        mixed = ops.matmul(attention, value).transpose(0, 2, 1, 3).reshape(batch, count, dim)
+        return self.out(mixed)
 
 
 class EncoderLayer(nn.Cell):

@@ -66,9 +66,7 @@ class ResNet50(nn.Cell):
         self.conv1 = _conv(3, scaled(64, width), 7, stride=2)
         self.norm1 = FrozenBatchNorm(scaled(64, width))
         self.relu = nn.ReLU()
-        # What reflection adds to a window is in it already: the same as padding in the pool, in half its time on CPU.
-        self.pad = nn.Pad(((0, 0), (0, 0), (1, 1), (1, 1)), mode="REFLECT")
-        self.pool = nn.MaxPool2d(3, 2)
+        self.pool = nn.MaxPool2d(3, 2, pad_mode="pad", padding=1)
         stages, in_channels = [], scaled(64, width)
         for blocks, channels, stride, dilation in STAGES:
             channels, stage = scaled(channels, width), []
@@ -84,7 +82,7 @@ class ResNet50(nn.Cell):
                 parameter.requires_grad = False
 
     def construct(self, image: Tensor) -> Tensor:
-        x = self.pool(self.pad(self.relu(self.norm1(self.conv1(image)))))
+        x = self.pool(self.relu(self.norm1(self.conv1(image))))
         for stage in self.stages:
             x = stage(x)
         return x
