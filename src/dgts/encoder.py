@@ -23,7 +23,7 @@ class SelfAttention(nn.Cell):
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.dim, self.heads = dim, heads
+        self.heads = heads
         self.in_weight = Parameter(initializer(XavierUniform(), (3 * dim, dim)))
         self.in_bias = Parameter(initializer("zeros", (3 * dim,)))
         self.out = dense(dim, dim)
