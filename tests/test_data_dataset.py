@@ -163,3 +163,58 @@ def test_evaluation_batches_hold_every_picture_in_order(paths, batch_size):
     batches = list(samples.batches(batch_size))
     assert [sample.name for batch in batches for sample in batch] == samples.names
     assert all(len(batch) == batch_size for batch in batches[:-1])
+
+
+@pytest.fixture
+def gradient(tmp_path):
+    """A picture of 60 x 40 whose red is the column, and whose green the row."""
+    rows, columns = np.mgrid[:40, :60]
+    picture = np.stack([columns, rows, 0 * rows], axis=-1).astype(np.uint8)
+    Image.fromarray(picture).save(tmp_path / "gradient.png")
+    return [tmp_path / "gradient.png"]
+
+
+def windows(paths, scale, count=40, **options):
+    samples = TrainingSamples(paths, SIZE, seed=3, window_scale=scale, **options)
+    return [np.rint((samples[k][0] + 1) * 127.5) for k in range(count)]
+
+
+def test_at_scale_1_windows_are_parts_of_the_picture_half_of_them_mirrored(gradient):
+    picture = np.asarray(Image.open(gradient[0]))
+    places, mirrored = set(), 0
+    for image in windows(gradient, 1.0):
+        flipped = image[0, 0, 0] > image[0, 0, 1]
+        mirrored += flipped
+        image = image[:, :, ::-1] if flipped else image
+        left, top = int(image[0, 0, 0]), int(image[1, 0, 0])
+        np.testing.assert_array_equal(image.transpose(1, 2, 0), picture[top : top + SIZE, left : left + SIZE])
+        places.add((left, top))
+    assert len(places) > 30
+    assert 10 < mirrored < 30
+
+
+def test_windows_of_larger_scales_are_squares_that_fit_into_the_picture(gradient):
+    sides = []
+    for image in windows(gradient, 4.0):
+        across, down = np.ptp(image[0]), np.ptp(image[1])  # of a window shrunk to SIZE pixels
+        assert abs(across - down) <= 2
+        sides.append(across * SIZE / (SIZE - 1))
+    assert min(sides) < 1.3 * SIZE
+    assert max(sides) > 36  # of 40, the shorter side, though 4 x 16 would be more
+
+
+def test_windows_follow_from_seed_and_sample_number(gradient):
+    np.testing.assert_array_equal(windows(gradient, 2.0), windows(gradient, 2.0))
+    by_index = windows(gradient, 2.0, count=3, mask_pairing="index")
+    np.testing.assert_array_equal(by_index[0], by_index[2])
+
+
+def test_windows_lie_within_the_centre_crop(gradient):
+    for image in windows(gradient, 2.0, center_crop=20):
+        assert image[0].min() >= 20 and image[0].max() < 40
+        assert image[1].min() >= 10 and image[1].max() < 30
+
+
+def test_a_window_scale_between_0_and_1_is_refused(gradient):
+    with pytest.raises(InputError, match=r"window_scale 0\.5"):
+        TrainingSamples(gradient, SIZE, seed=0, window_scale=0.5)

@@ -17,12 +17,12 @@ import numpy as np
 from mindspore import Tensor
 
 from src.data.edges import edge_and_gray
-from src.data.images import load_image, normalise
+from src.data.images import load_image, load_window, normalise
 from src.data.masks import draw_mask, load_mask
 from src.errors import InputError
 
 PAIRINGS = ("random", "index")
-PICTURES, MASKS = 0, 1  # two independent random streams of one seed
+PICTURES, MASKS, WINDOWS = 0, 1, 2  # independent random streams of one seed
 
 # MindSpore turns what a worker raises into text, a traceback that ends with the exception.
 INPUT_ERROR = re.compile(r"^(?:[\w.]*\.)?InputError: (?!Traceback)(.+)$", re.MULTILINE)
@@ -38,7 +38,8 @@ class TrainingSamples:
     """Sample k = 0, 1, … without end: (image, mask) or (image, mask, edge, gray), float32 (C, S, S).
 
     mask_pairing "random": each epoch visits every picture once, in an order of its own, with random masks; "index":
-    pictures in their order, picture i with mask i mod count. Without mask files, strokes are drawn.
+    pictures in their order, picture i with mask i mod count. Without mask files, strokes are drawn. window_scale: cut a
+    random window from the picture (see random_window); 0 takes the picture whole.
     """
 
     image_paths: Sequence[Path]
@@ -50,19 +51,22 @@ class TrainingSamples:
     hole_min: float = 0.05
     hole_max: float = 0.6
     center_crop: int = 0
+    window_scale: float = 0.0
     edge_mode: str | None = None  # None for networks without a structure stream: no edge, no gray
     sigma: float = 2.0
 
     def __post_init__(self) -> None:
         if self.mask_pairing not in PAIRINGS:
             raise InputError(f"mask_pairing '{self.mask_pairing}' is unknown; choose one of {', '.join(PAIRINGS)}")
+        if 0 < self.window_scale < 1:
+            raise InputError(f"window_scale {self.window_scale} enlarges pictures; 0 is off, 1 and more cut windows")
 
     @property
     def columns(self) -> tuple[str, ...]:
         return ("image", "mask", "edge", "gray") if self.edge_mode else ("image", "mask")
 
     def __getitem__(self, k: int) -> tuple[np.ndarray, ...]:
-        image = load_image(self.image_path(k), self.image_size, self.center_crop)
+        image = self._image(k)
         structure = edge_and_gray(image, self.edge_mode, self.sigma) if self.edge_mode else ()
         return normalise(image), self._mask(k), *structure
 
@@ -72,8 +76,18 @@ class TrainingSamples:
             return self.image_paths[position]
         return self.image_paths[_epoch_order(self.seed, epoch, len(self.image_paths))[position]]
 
+    def _image(self, k: int) -> np.ndarray:
+        if not self.window_scale:
+            return load_image(self.image_path(k), self.image_size, self.center_crop)
+        rng = np.random.default_rng((self.seed, WINDOWS, self._number(k)))
+        return load_window(self.image_path(k), self.image_size, self.window_scale, rng, self.center_crop)
+
+    def _number(self, k: int) -> int:
+        """What the chance of a sample follows from: with "index" a picture always has the same mask and window."""
+        return k % len(self.image_paths) if self.mask_pairing == "index" else k
+
     def _mask(self, k: int) -> np.ndarray:
-        number = k % len(self.image_paths) if self.mask_pairing == "index" else k
+        number = self._number(k)
         rng = np.random.default_rng((self.seed, MASKS, number))
         if not self.mask_paths:
             return draw_mask(rng, self.image_size, self.hole_min, self.hole_max)

@@ -4,7 +4,7 @@ Orientation tags (EXIF) are not applied: the published weights saw the stored pi
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -111,20 +111,52 @@ def prepare_image(image: Image.Image, image_size: int, center_crop: int = 0) -> 
 
     `center_crop` > 0 first cuts a square of that many pixels. Raises InputError if the picture is smaller.
     """
-    if center_crop:
-        width, height = image.size
-        if center_crop > min(width, height):
-            raise InputError(f"center_crop {center_crop} does not fit into a picture of {width}x{height} pixels")
-        left, top = round((width - center_crop) / 2), round((height - center_crop) / 2)
-        image = image.crop((left, top, left + center_crop, top + center_crop))
+    image = _central_square(image, center_crop)
     return np.asarray(image.resize((image_size, image_size), Image.Resampling.BILINEAR))
+
+
+def _central_square(image: Image.Image, center_crop: int) -> Image.Image:
+    if not center_crop:
+        return image
+    width, height = image.size
+    if center_crop > min(width, height):
+        raise InputError(f"center_crop {center_crop} does not fit into a picture of {width}x{height} pixels")
+    left, top = round((width - center_crop) / 2), round((height - center_crop) / 2)
+    return image.crop((left, top, left + center_crop, top + center_crop))
+
+
+def random_window(
+    image: Image.Image, image_size: int, scale: float, rng: np.random.Generator, center_crop: int = 0
+) -> np.ndarray:
+    """RGB picture -> uint8 (image_size, image_size, 3): a square of it, mirrored every second time.
+
+    The side of the square is image_size times a factor between 1 and `scale` (log-uniform), or the picture's shorter
+    side where that is less. The aspect ratio is kept.
+    """
+    image = _central_square(image, center_crop)
+    side = min(round(image_size * scale ** rng.uniform()), *image.size)
+    left, top = (int(rng.integers(length - side + 1)) for length in image.size)
+    window = image.crop((left, top, left + side, top + side))
+    window = np.asarray(window.resize((image_size, image_size), Image.Resampling.BILINEAR))
+    return window[:, ::-1] if rng.integers(2) else window
 
 
 def load_image(path: str | Path, image_size: int, center_crop: int = 0) -> np.ndarray:
     """File -> uint8 (image_size, image_size, 3), as `prepare_image`. Raises InputError that names the file."""
+    return _from_file(path, prepare_image, image_size, center_crop)
+
+
+def load_window(
+    path: str | Path, image_size: int, scale: float, rng: np.random.Generator, center_crop: int = 0
+) -> np.ndarray:
+    """File -> uint8 (image_size, image_size, 3), as `random_window`. Raises InputError that names the file."""
+    return _from_file(path, random_window, image_size, scale, rng, center_crop)
+
+
+def _from_file(path: str | Path, prepare: Callable[..., np.ndarray], *args: object) -> np.ndarray:
     image = read_rgb(path)
     try:
-        return prepare_image(image, image_size, center_crop)
+        return prepare(image, *args)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

@@ -171,6 +171,7 @@ def training_samples(config, with_structure: bool) -> TrainingSamples:
         hole_min=config.hole_min,
         hole_max=config.hole_max,
         center_crop=config.center_crop,
+        window_scale=config.window_scale,
         edge_mode=config.edge_mode if with_structure else None,
         sigma=config.sigma,
     )
