@@ -17,7 +17,6 @@ of DGTS than those for Places2 need --matching_lambda 0.3, which their file does
 Every array is used exactly once and its shape checked; names that do not fit are listed.
 """
 
-from functools import partial
 from pathlib import Path
 
 from model_utils.config import Config, refuse_unused
@@ -28,35 +27,20 @@ from src.errors import InputError
 def main(config: Config) -> None:
     require(config, "source", "input", "output")
     refuse_unused(config, config.model)
-    from src.convert import ctsdg, dgts, resnet, upsampler, vgg
     from src.convert.files import whole
+    from src.models import all_models, get_model
 
-    conversions = {
-        ("official", "ctsdg"): ctsdg.from_official,
-        ("modelzoo", "ctsdg"): ctsdg.from_modelzoo,
-        ("ours", "ctsdg"): ctsdg.to_official,
-        ("official", "dgts"): partial(dgts.from_official, matching_lambda=config.matching_lambda),
-        ("ours", "dgts"): dgts.to_official,
-        ("official", "upsampler"): upsampler.from_official,
-        ("ours", "upsampler"): upsampler.to_official,
-        ("torchvision", "vgg16"): vgg.from_torchvision,
-        ("modelzoo", "vgg16"): vgg.from_modelzoo,
-        ("ours", "vgg16"): vgg.vgg16_to_torchvision,
-        ("torchvision", "vgg19"): vgg.vgg19_from_torchvision,
-        ("official", "vgg19"): vgg.vgg19_from_official,
-        ("ours", "vgg19"): vgg.vgg19_to_published,
-        ("torchvision", "resnet50"): resnet.from_torchvision,
-        ("ours", "resnet50"): resnet.to_torchvision,
-    }
-    if (config.source, config.model) not in conversions:
-        known = "; ".join(f"--source {source} --model {model}" for source, model in conversions)
-        raise InputError(f"no conversion --source {config.source} --model {config.model}; there are {known}")
+    model = get_model(config.model)
+    if config.source not in model.converters:
+        known = [f"--source {source} --model {m.name}" for m in all_models() for source in m.converters]
+        raise InputError(f"no conversion --source {config.source} --model {config.model}; there are {'; '.join(known)}")
     output = Path(config.output)
-    if config.source != "ours" and config.model != "ctsdg" and output.suffix != ".ckpt":
+    if config.source != "ours" and not model.converts_to_folder and output.suffix != ".ckpt":
         raise InputError(f"--output {output}: a network's file ends in .ckpt")
+    options = {name: getattr(config, name) for name in model.convert_options.get(config.source, ())}
 
     with whole(output, config.overwrite) as new:
-        what = conversions[config.source, config.model](Path(config.input), new)
+        what = model.converters[config.source](Path(config.input), new, **options)
     print(f"wrote {output}: {what}")
 
 

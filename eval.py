@@ -25,13 +25,13 @@ def main(config: Config) -> None:
     from src.data.dataset import EvaluationSamples
     from src.data.images import check_headers, list_images, list_split
     from src.data.masks import check_masks
-    from src.evaluation import Evaluation, baseline_method, network_method
+    from src.evaluation.baselines import BASELINES
+    from src.evaluation.evaluation import Evaluation, baseline_method, network_method
+    from src.evaluation.image_quality import get_protocol
+    from src.evaluation.report import FILES, write_report
     from src.files import make_folder, refuse_existing
-    from src.inference import Inpainter
-    from src.metrics.baselines import BASELINES
-    from src.metrics.image_quality import get_protocol
-    from src.networks import SETTINGS
-    from src.report import FILES, write_report
+    from src.inference.inpainter import Inpainter
+    from src.models import load_options
 
     baselines = [name.strip() for name in config.baselines.split(",") if name.strip()]
     if not set(baselines) <= set(BASELINES):
@@ -42,9 +42,7 @@ def main(config: Config) -> None:
     check_headers(image_paths, config.center_crop)
     mask_paths = list_images(config.eval_masks_root)
     check_masks(mask_paths, config.mask_polarity)
-    inpainter = Inpainter.load(
-        config.checkpoint_path, config.chosen(SETTINGS), config.eval_batch_size, config.upsampler_path
-    )
+    inpainter = Inpainter.load(config.checkpoint_path, config.chosen(load_options()), config.eval_batch_size)
     refuse_unused(config, inpainter.info.model)
     make_folder(folder)
 
@@ -56,7 +54,7 @@ def main(config: Config) -> None:
         config.mask_polarity,
         config.center_crop,
         inpainter.edge_mode,
-        info.sigma,
+        info.settings.get("sigma", 0.0),
     )
     methods = {info.model: network_method(inpainter)} | {name: baseline_method(name) for name in baselines}
     evaluation = Evaluation(samples, methods, protocol)

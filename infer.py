@@ -17,8 +17,8 @@ FEW = 3  # pictures that are done sooner without compiling the network, on a CPU
 
 def main(config: Config) -> None:
     require(config, "checkpoint_path", "image", "mask", "output")
-    from src.data.user_pictures import check_jobs, fill_file, list_jobs
     from src.files import make_folder, refuse_existing
+    from src.inference.user_files import check_jobs, fill_file, list_jobs
 
     jobs = list_jobs(config.image, config.mask, config.output)
     refuse_existing([job.output for job in jobs], config.overwrite)
@@ -27,12 +27,11 @@ def main(config: Config) -> None:
     from model_utils.device import prepare
 
     prepare(config, few_runs=len(jobs) <= FEW)
-    from src.inference import Inpainter
-    from src.networks import SETTINGS
+    from src.inference.inpainter import Inpainter
+    from src.models import load_options
     from src.progress import Progress
 
-    chosen = config.chosen(SETTINGS)
-    inpainter = Inpainter.load(config.checkpoint_path, chosen, upsampler_path=config.upsampler_path)
+    inpainter = Inpainter.load(config.checkpoint_path, config.chosen(load_options()))
     refuse_unused(config, inpainter.info.model)
     for folder in sorted({job.output.parent for job in jobs}):
         make_folder(folder)

@@ -12,14 +12,16 @@ from src.errors import InputError
 def main(config: Config) -> None:
     require(config, "data_root", "save_path")
     from model_utils.device import prepare
-    from src.training.models import TRAININGS
-    from src.training.trainer import train
+    from src.models import all_models, get_model
+    from src.training.trainer import Trainer
 
-    if config.model not in TRAININGS:
-        raise InputError(f"--model {config.model} cannot be trained; choose {', '.join(TRAININGS)}")
+    model = get_model(config.model)
+    if model.training is None:
+        trained = ", ".join(model.name for model in all_models() if model.training)
+        raise InputError(f"--model {config.model} cannot be trained; choose {trained}")
     refuse_unused(config, config.model)
     device = prepare(config)
-    train(config, TRAININGS[config.model], device.rank, device.world)
+    Trainer(config, model.training(), device.rank, device.world).train()
 
 
 if __name__ == "__main__":

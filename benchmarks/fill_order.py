@@ -79,10 +79,11 @@ def read_input(image: str, mask: str):
 
 def make_generator(checkpoint_path: str, fill_order: str):
     from src.dgts.generator import Generator
-    from src.networks import build_dgts_generator, read_generator
+    from src.dgts.model import build_generator
+    from src.models import read_inpainting
 
     if checkpoint_path:
-        return build_dgts_generator(*read_generator(checkpoint_path, {"model": "dgts", "fill_order": fill_order}))
+        return build_generator(*read_inpainting(checkpoint_path, {"model": "dgts", "fill_order": fill_order}))
     import mindspore as ms
 
     ms.set_seed(0)
@@ -136,7 +137,7 @@ def film_strip(completed: dict, orders: dict, hole):
     from PIL import Image
 
     from src.data.images import to_uint8
-    from src.sheet import Row, picture_sheet
+    from src.data.picture_sheet import Row, picture_sheet
 
     rows = []
     for name, picture in completed.items():

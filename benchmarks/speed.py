@@ -131,18 +131,18 @@ def dgts_generator(fill_order: str, options: list[str], batch: tuple):
 
 
 def dgts_upsampler(options: list[str], batch: tuple):
-    from src.dgts.fused import fuse
-    from src.dgts.upsampler import Upsampler, masked_input
+    from src.dgts.upsampler.fused import fuse
+    from src.dgts.upsampler.network import Upsampler, masked_input
 
     network, masked = fuse(Upsampler(width(options))), masked_input(*batch[:2])
     return lambda: network(masked, batch[0][:, :, ::8, ::8]).asnumpy()
 
 
 def dgts(options: list[str], batch: tuple):
-    from src.dgts.fused import fuse
     from src.dgts.generator import Generator
     from src.dgts.inpainting import Inpainting
-    from src.dgts.upsampler import Upsampler
+    from src.dgts.upsampler.fused import fuse
+    from src.dgts.upsampler.network import Upsampler
 
     network = Inpainting(Generator(width(options)), fuse(Upsampler(width(options))), SIDE)
     return lambda: network(*batch[:2]).asnumpy()
@@ -169,7 +169,7 @@ def train_dgts(options: list[str], batch: tuple):
 
 
 def train_upsampler(options: list[str], batch: tuple):
-    from src.dgts.upsampler_loss import VGG_TAPS
+    from src.dgts.upsampler.loss import VGG_TAPS
     from src.losses.perceptual import VGG19Features
     from src.training import upsampler
 
@@ -179,7 +179,7 @@ def train_upsampler(options: list[str], batch: tuple):
 
 def iteration(model, batch: tuple):
     model.start_stage(1)
-    return lambda: [float(loss) for loss in model.step(batch)]
+    return lambda: [float(loss) for loss in model.step(batch, 0)]
 
 
 if __name__ == "__main__":

@@ -4,18 +4,17 @@ Nothing here knows an option but `model`, on which defaults depend. One line in 
 add one.
 """
 
+import argparse
 import difflib
 import functools
+import itertools
 import math
 import operator
 import re
-import shutil
-import sys
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import yaml
 
@@ -25,9 +24,14 @@ DEFAULT_CONFIG = Path(__file__).parents[1] / "default_config.yaml"
 MODEL = "model"  # the option that names a model; a yaml file's sections carry models' names
 
 Value = bool | int | float | str
-TRUTH = {"true": True, "True": True, "false": False, "False": False}
-EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text, in quotes"}
 COMPARISONS = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
+
+
+def models() -> tuple[str, ...]:
+    from src.models import model_names
+
+    return model_names()
 
 
 @dataclass(frozen=True)
@@ -36,48 +40,40 @@ class Option:
 
     name: str
     default: Value
-    written: str = ""  # the default as the file writes it
     rule: str = ""  # what values keep: "CPU | GPU", ">= 1", "0 to 1", "multiple of 8" or ""
     help: str = ""
     group: str = ""
     models: tuple[str, ...] = ()  # that the option is for; none: all
-    defaults: Mapping[str, Value] = field(default_factory=dict, hash=False)  # by model, where it has its own
+    defaults: dict[str, Value] = field(default_factory=dict, hash=False)  # by model, where it has its own
 
-    def parse(self, text: str, where: str) -> Value:
-        """Text typed by a user to this option's type; `where` says in the message which place is wrong."""
-        try:
-            value = TRUTH[text] if isinstance(self.default, bool) else type(self.default)(text)
-        except (KeyError, ValueError):
-            value = None
+    def parse(self, value: object) -> Value:
+        """A word of the command line, or a value of a yaml file, as this option's type.
+
+        Raises argparse.ArgumentTypeError for another type, or a value that breaks the rule.
+        """
+        kind, result = type(self.default), None
+        with suppress(KeyError, ValueError):
+            if kind is bool:
+                result = yaml.SafeLoader.bool_values[str(value).lower()]
+            elif kind is not str:  # by way of text, as YAML 1.1 makes one of 2e-4, and 3 serves as 3.0
+                result = kind(str(value))
+            elif isinstance(value, str):  # in a file 007 and `no` need quotes to be texts
+                result = value
         # '' stands for "not given" where it is the default, whatever the choices are.
-        not_given = value == self.default == ""
-        if value is None or not (not_given or keeps(self.rule, value)):
-            raise InputError(f"{where} {text!r}: expected {self.expected}{did_you_mean(text, self.choices)}")
-        return value
-
-    def default_for(self, model: str) -> Value:
-        return self.defaults.get(model, self.default)
-
-    @property
-    def choices(self) -> list[str]:
-        return self.rule.split(" | ") if isinstance(self.default, str) and self.rule else []
-
-    @property
-    def expected(self) -> str:
-        if self.choices:
-            return f"one of {self.rule}"
-        return EXPECTED[type(self.default)] + (f" ({self.rule})" if self.rule else "")
+        if result is None or not (result == self.default == "" or keeps(self.rule, result)):
+            choices = self.rule.split(" | ") if kind is str and self.rule else []
+            rule = f"one of {self.rule}" if choices else f"{EXPECTED[kind]} ({self.rule})".removesuffix(" ()")
+            raise argparse.ArgumentTypeError(f"{value!r}: expected {rule}{did_you_mean(str(value), choices)}")
+        return result
 
 
 def keeps(rule: str, value: Value) -> bool:
     """Does the value keep the rule that an option's comment starts with?"""
     if isinstance(value, float) and not math.isfinite(value):
         return False
+    if isinstance(value, str) or not rule:
+        return not rule or value in rule.split(" | ")
     match rule.split():
-        case []:
-            return True
-        case _ if isinstance(value, str):
-            return value in rule.split(" | ")
         case [sign, bound] if sign in COMPARISONS:
             return COMPARISONS[sign](value, float(bound))
         case [low, "to", high]:
@@ -93,151 +89,94 @@ def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
     return f" (did you mean {prefix}{by_lower_case[close[0]]}?)" if close else ""
 
 
-class Entry(NamedTuple):
-    """One `name: value` of a yaml file, the value as written; start and end are positions in the file's text."""
+def read_yaml(path: str | Path) -> Iterator[tuple[str, str, str, object]]:
+    """The values of a yaml file, each as (place for messages, section or "", name, value).
 
-    section: str  # the model under whose name it stands, or ""
-    name: str
-    text: str
-    quoted: bool
-    line: int
-    start: int
-    end: int
-
-
-def read_text(path: str | Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file") from None
-    except OSError as error:
-        raise InputError(f"cannot read options from {path}: {error.strerror}") from None
-
-
-def yaml_entries(text: str, path: str | Path) -> Iterator[Entry]:
-    """The lines of a yaml file: flat, or one level deep, in sections.
-
-    Values stay text, for the option's own type to read: YAML 1.1 by itself makes a string of 2e-4 and false of `no`.
+    Raises InputError if the file cannot be read or has another form.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or getattr(error, "reason", "not readable")
-        raise InputError(f"{path}{place}: not a yaml file: {problem}") from None
-    if root is None:
-        return
-    if not isinstance(root, yaml.MappingNode):
-        raise InputError(f"{path}: expected lines of the form name: value")
-    yield from _mapping_entries(root, "", path)
+        with open(path, encoding="utf-8-sig") as file:
+            loader = yaml.SafeLoader(file)  # value by value: yaml.safe_load drops line numbers, and names given twice
+            yield from read_mapping(loader, loader.get_single_node() or yaml.MappingNode("", []))
+    except OSError as error:
+        raise InputError(f"cannot read options from {path}: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError, LookupError) as error:  # also bytes that are no text, a date that is none
+        raise InputError(f"{path}: not a yaml file of options: {' '.join(str(error).split())}") from None
 
 
-def _mapping_entries(mapping: yaml.MappingNode, section: str, path: str | Path) -> Iterator[Entry]:
-    seen = set()
-    for key, value in mapping.value:
-        line = key.start_mark.line + 1
-        # A section is written with indentation; {a: 1} on one line is a value that no option has.
-        is_section = isinstance(value, yaml.MappingNode) and not value.flow_style and not section
-        if not isinstance(key, yaml.ScalarNode) or not (is_section or isinstance(value, yaml.ScalarNode)):
-            raise InputError(f"{path}, line {line}: expected one name and one value")
-        if key.value in seen:
-            raise InputError(f"{path}, line {line}: {key.value} is given twice")
-        seen.add(key.value)
-        if is_section:
-            yield from _mapping_entries(value, key.value, path)
-            continue
-        written = "" if value.tag.endswith(":null") else value.value
-        yield Entry(section, key.value, written, bool(value.style), line, key.start_mark.index, value.end_mark.index)
+def read_mapping(loader: yaml.SafeLoader, node: yaml.Node, section: str = "") -> Iterator[tuple[str, str, str, object]]:
+    if not isinstance(node, yaml.MappingNode):
+        raise yaml.YAMLError("expected lines of the form name: value")
+    for key, value in node.value:
+        if isinstance(value, yaml.MappingNode) and not section:
+            yield from read_mapping(loader, value, str(key.value))
+        else:
+            content = loader.construct_object(value, deep=True)
+            place = f"{loader.name}, line {key.start_mark.line + 1}"
+            yield place, section, str(key.value), "" if content is None else content
+
+
+def read_options(path: str | Path, options: Mapping[str, Option]) -> dict[str, dict[str, Value]]:
+    """What a yaml file gives options, by section. Raises InputError for an unknown name or a wrong value."""
+    sections = {"": {}}
+    for place, section, name, value in read_yaml(path):
+        if section and section not in models():
+            near = did_you_mean(section, models())
+            raise InputError(f"{place}: {section} is no model, so it cannot have options under it{near}")
+        if name not in options:
+            raise InputError(f"{place}: unknown option {name}{did_you_mean(name, options)}")
+        if section and name == MODEL:
+            raise InputError(f"{place}: {MODEL} cannot depend on the model")
+        if name in sections.setdefault(section, {}):
+            raise InputError(f"{place}: {name} is given twice")
+        try:
+            sections[section][name] = options[name].parse(value)
+        except argparse.ArgumentTypeError as error:
+            raise InputError(f"{place}: {name} {error}") from None
+    return sections
 
 
 @functools.cache
 def read_schema() -> Mapping[str, Option]:
-    """Every option by name: its value, the comment beside it, the heading it stands under, and models' own values."""
-    text = read_text(DEFAULT_CONFIG)
-    entries = list(yaml_entries(text, DEFAULT_CONFIG.name))
-    ends = [0, *(entry.end for entry in entries)]
-    starts = [*(entry.start for entry in entries), len(text)]
-    # What stands between two entries: the comment of the one before (beside it, and indented below it), then perhaps
-    # the heading of the one after.
-    between = [text[end:start] for end, start in zip(ends, starts, strict=True)]
+    """Every option by name: its default, the comment beside it, the heading it stands under, and models' own defaults.
 
-    options, group = {}, ""
-    for entry, before, after in zip(entries, between, between[1:], strict=False):
-        if entry.section:
+    Raises InputError for a default that is no single value, or breaks the rule beside it.
+    """
+    parts = ["", *re.split(r"^# --- (.+) ---$", DEFAULT_CONFIG.read_text(encoding="utf-8"), flags=re.MULTILINE)]
+    comments = {  # beside its option and, indented, below it
+        name: (group, re.sub(r"\s*\n\s*#", "", comment).strip())
+        for group, lines in zip(parts[::2], parts[1::2], strict=True)
+        for name, comment in re.findall(r"^(\w+):[^#\n]*#?(.*(?:\n[ \t]+#.*)*)", lines, re.MULTILINE)
+    }
+    options = {}
+    for place, section, name, default in read_yaml(DEFAULT_CONFIG):
+        if section:
             continue
-        group = (re.findall(r"^# --- (.+) ---$", before, re.MULTILINE) or [group])[-1]
-        comment = " ".join(re.findall(r"^[ \t]+#\s*(.*)", after, re.MULTILINE))
-        parts = re.fullmatch(r"(?:\((.+?)\)\s*)?(?:\[(.+?)\]\s*)?(.*)", comment)
-        rule, models, explanation = parts.groups(default="")
-        models = tuple(models.split(", ")) if models else ()
-        option = Option(entry.name, typed(entry), entry.text, rule, explanation, group, models)
-        option.parse(entry.text, f"{DEFAULT_CONFIG.name}, line {entry.line}: {entry.name}")
-        options[entry.name] = option
-    for entry in entries:
-        if entry.section:
-            option, value = read_entry(entry, options, DEFAULT_CONFIG.name)
-            options[option.name] = replace(option, defaults={**option.defaults, entry.section: value})
+        with suppress(ValueError):  # 2e-4 again
+            default = float(default) if isinstance(default, str) else default
+        if type(default) not in EXPECTED:
+            raise InputError(f"{place}: {name} {default!r}: expected one value")
+        group, comment = comments.get(name, ("", ""))
+        rule, only, text = re.fullmatch(r"(?:\((.+?)\)\s*)?(?:\[(.+?)\]\s*)?(.*)", comment).groups("")
+        rule = " | ".join(models()) if name == MODEL else rule
+        options[name] = Option(name, default, rule, text, group, tuple(re.findall(r"\w+", only)))
+    for model, values in read_options(DEFAULT_CONFIG, options).items():
+        for name, value in values.items() if model else ():
+            options[name].defaults[model] = value
     return options
 
 
-def read_entry(entry: Entry, options: Mapping[str, Option], path: str | Path) -> tuple[Option, Value]:
-    """The option that a line of a yaml file names, and its value. Raises InputError if there is none, or not this."""
-    where = f"{path}, line {entry.line}: "
-    if entry.section and entry.section not in options[MODEL].choices:
-        known = did_you_mean(entry.section, options[MODEL].choices)
-        raise InputError(f"{where}{entry.section} is no model, so it cannot have options under it{known}")
-    option = find_option(entry.name, options, where)
-    if entry.section and option.name == MODEL:
-        raise InputError(f"{where}{MODEL} cannot depend on the model")
-    return option, option.parse(entry.text, where + option.name)
-
-
-def typed(entry: Entry) -> Value:
-    """A default as a value; what it looks like decides its type."""
-    if not entry.quoted:
-        for parse in (TRUTH.__getitem__, int, float):
-            try:
-                return parse(entry.text)
-            except (KeyError, ValueError):
-                continue
-    return entry.text
-
-
-CONFIG_PATH = Option("config_path", DEFAULT_CONFIG.name, DEFAULT_CONFIG.name, help="yaml file of options")
-
-
-def find_option(name: str, options: Mapping[str, Option], where: str = "", prefix: str = "") -> Option:
-    if name not in options:
-        raise InputError(f"{where}unknown option {prefix}{name}{did_you_mean(name, options, prefix)}")
-    return options[name]
-
-
-def command_line(argv: Sequence[str]) -> Iterator[tuple[Option, str]]:
-    """`--name value` and `--name=value`; an option that is true or false may stand alone, for true."""
-    options = {CONFIG_PATH.name: CONFIG_PATH, **read_schema()}
-    words = list(argv)
-    while words:
-        word = words.pop(0)
-        if not word.startswith("--"):
-            raise InputError(f"unexpected {word!r}: options are written --name value")
-        name, has_value, text = word[2:].partition("=")
-        option = find_option(name, options, prefix="--")
-        if not has_value:
-            if words and not words[0].startswith("--"):
-                text = words.pop(0)
-            elif isinstance(option.default, bool):
-                text = "true"
-            else:
-                raise InputError(f"--{name} needs a value: {option.help}")
-        yield option, text
-
-
+@dataclass(frozen=True)
 class Config:
     """The options of one run, read as attributes: `config.batch_size`. Read-only; equal where every value is."""
 
-    def __init__(self, chosen: Iterable[str] = (), /, **values: Value) -> None:
-        vars(self).update(values, _chosen=frozenset(chosen))
+    _values: dict[str, Value] = field(hash=False)
+    _chosen: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def __getattr__(self, name: str) -> Value:
+        if name.startswith("_") or name not in self._values:  # "_": copy and pickle ask before there are values
+            raise AttributeError(f"no option is called {name}")
+        return self._values[name]
 
     def given(self, name: str) -> bool:
         """Did the user choose this option, or is it the model's default?
@@ -249,55 +188,67 @@ class Config:
 
     def chosen(self, names: Iterable[str]) -> dict[str, Value]:
         """Those of `names` that were given, with their values."""
-        return {name: getattr(self, name) for name in names if self.given(name)}
-
-    def __setattr__(self, name: str, value: object = None) -> None:
-        raise AttributeError(f"{name} cannot change: a config is read-only")
-
-    __delattr__ = __setattr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Config) and self.as_dict() == other.as_dict()
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self.as_dict().items()))
-
-    def __repr__(self) -> str:
-        return f"Config({', '.join(f'{name}={value!r}' for name, value in self.as_dict().items())})"
+        return {name: self._values[name] for name in names if self.given(name)}
 
     def as_dict(self) -> dict[str, Value]:
-        return {name: value for name, value in vars(self).items() if name != "_chosen"}
+        return dict(self._values)
 
     def dump(self, path: str | Path) -> None:
         """Write a yaml file that `--config_path` reads back to an equal config."""
-        lines = yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True, width=math.inf)
+        lines = yaml.safe_dump(self._values, sort_keys=False, allow_unicode=True, width=math.inf)
         Path(path).write_text(f"# The options of one run; --config_path takes this file.\n{lines}", encoding="utf-8")
+
+
+def build_parser(options: Mapping[str, Option], description: str) -> argparse.ArgumentParser:
+    """An argument for each option, under its heading in default_config.yaml."""
+    parser = argparse.ArgumentParser(
+        description=description.strip(),
+        usage=argparse.SUPPRESS,  # the description has it
+        formatter_class=functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=32),
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+        exit_on_error=False,
+    )
+    parser.add_argument("--config_path", metavar="file", help=f"yaml file of options (default: {DEFAULT_CONFIG.name})")
+    for title, members in itertools.groupby(options.values(), lambda option: option.group):
+        group = parser.add_argument_group(title)
+        for option in members:
+            kind = type(option.default)
+            rule = f"({option.rule}) " if option.rule else ""
+            only = f" (only {', '.join(option.models)})" if option.models else ""
+            values = {"default": str(option.default).lower() if kind is bool else option.default, **option.defaults}
+            defaults = ", ".join(f"{name}: {value}" for name, value in values.items() if value != "")
+            text = f"{rule}{option.help}{only} ({defaults})".removesuffix(" ()").replace("%", "%%")
+            alone = {"nargs": "?", "const": True} if kind is bool else {}
+            group.add_argument(f"--{option.name}", type=option.parse, metavar=kind.__name__, help=text, **alone)
+    return parser
 
 
 def load_config(argv: Sequence[str] | None = None, description: str = "") -> Config:
     """The defaults, then the file that --config_path names, then `--name value`. `--help` prints and exits.
 
-    What stands in a model's section comes before what stands outside, in the defaults and in the file.
+    What stands in a model's section comes before what stands outside, in the defaults and in the file. Raises
+    InputError, one line, for whatever is wrong with the command line or the file.
     """
-    argv = sys.argv[1:] if argv is None else argv
-    if "--help" in argv or "-h" in argv:
-        print(help_text(description))
-        raise SystemExit(0)
-
     options = read_schema()
-    overrides = {option.name: option.parse(text, f"--{option.name}") for option, text in command_line(argv)}
-    path = overrides.pop(CONFIG_PATH.name, None)
-    written = {}  # what the file gives, by section
-    for entry in () if path is None else yaml_entries(read_text(path), path):
-        option, value = read_entry(entry, options, path)
-        written.setdefault(entry.section, {})[option.name] = value
-    flat = written.get("", {})
-    model = overrides.get(MODEL, flat.get(MODEL, options[MODEL].default))
+    try:
+        namespace, unknown = build_parser(options, description).parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise InputError(f"{error.argument_name} {error.message}") from None
+    if unknown:
+        name = unknown[0].partition("=")[0]
+        if not name.startswith("--"):
+            raise InputError(f"unexpected {unknown[0]!r}: options are written --name value")
+        raise InputError(f"unknown option {name}{did_you_mean(name[2:], [*options, 'config_path'], '--')}")
 
-    values = {name: option.default_for(model) for name, option in options.items()}
-    from_file = flat | written.get(model, {})
-    changed = {name for name, value in from_file.items() if value != options[name].default_for(model)}
-    return Config(changed | set(overrides), **values | from_file | overrides)
+    words = vars(namespace)
+    path = words.pop("config_path", None)
+    sections = {"": {}} if path is None else read_options(path, options)
+    model = words.get(MODEL, sections[""].get(MODEL, options[MODEL].default))
+    defaults = {name: option.defaults.get(model, option.default) for name, option in options.items()}
+    file = sections[""] | sections.get(model, {})
+    changed = {name for name, value in file.items() if value != defaults[name]}
+    return Config(defaults | file | words, frozenset(changed | set(words)))
 
 
 def refuse_unused(config: Config, model: str) -> None:
@@ -308,24 +259,3 @@ def refuse_unused(config: Config, model: str) -> None:
                 f"--{option.name} {getattr(config, option.name)}: {model} does not use it, "
                 f"only {' and '.join(option.models)} {'does' if len(option.models) == 1 else 'do'}; leave it out"
             )
-
-
-def help_text(description: str) -> str:
-    """What --help prints: the entry point's docstring, then every option by group."""
-    width = min(max(shutil.get_terminal_size().columns, 80), 120)
-    indent = " " * 34
-    lines = [description.strip(), "", "Options: --name value or --name=value, here with their defaults.", ""]
-    group = ""
-    for option in (CONFIG_PATH, *read_schema().values()):
-        if option.group != group:
-            group = option.group
-            lines += ["", f"{group}:"]
-        left = f"  --{option.name} {option.written}"
-        text = f"({option.rule}) {option.help}" if option.rule else option.help
-        if option.models:
-            text += f" (only {', '.join(option.models)})"
-        if option.defaults:
-            text += f" ({', '.join(f'{model}: {value}' for model, value in option.defaults.items())})"
-        right = textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
-        lines += [left + right[len(left) :]] if len(left) < len(indent) else [left, right]
-    return "\n".join(lines)

@@ -28,7 +28,7 @@ def run(main: Callable[[Config], None], argv: Sequence[str] | None = None) -> No
         sys.stdout.flush()
     except InputError as error:
         stop(f"error: {error}", 2)
-    except BrokenPipeError:  # whoever read our output has left, as in `train.py --help | head`
+    except BrokenPipeError:  # whoever read our output has left, as in `eval.py ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:

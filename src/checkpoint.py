@@ -5,56 +5,53 @@ Beside training/ because inference, export and conversion read and write them to
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn
+from mindspore.nn.utils import no_init_parameters
 
 from src.errors import InputError
+from src.models import get_model, model_names
 
 INFO = "inpainting_info"  # the entry of a .ckpt file that holds a NetworkInfo as JSON
 LAST = "last"  # the file in checkpoints/ that names the newest folder
 
 
-# What the files of a model say beside its name: options that using its weights right depends on, and a record of its
-# training. Models that only serve in training, such as vgg16, say nothing more.
-FACTS: Mapping[str, tuple[str, ...]] = {
-    "ctsdg": ("width", "image_size", "align_corners", "edge_mode", "sigma", "iteration", "batches_tracked"),
-    "dgts": ("width", "image_size", "matching_lambda", "fill_order", "sequential_steps", "iteration"),
-    "upsampler": ("width", "image_size", "iteration", "batches_tracked"),
-}
-RECORD = ("iteration", "batches_tracked")
-
-
 @dataclass(frozen=True)
 class NetworkInfo:
-    """What a network file says of itself. `edge_mode` and `sigma` tell which edges the network was trained on."""
+    """What a network file says of itself: whose network it is, the settings that using it right depends on, a record.
 
-    model: str  # "ctsdg", "dgts", "upsampler", "vgg16", …
+    `info.width` is the setting of that name.
+    """
+
+    model: str
     network: str  # "generator", "discriminator", …
-    width: float = 1.0
-    image_size: int = 256
-    align_corners: bool = False
-    edge_mode: str = "published"
-    sigma: float = 2.0
-    matching_lambda: float = 0.1
-    fill_order: str = "known_pixels"
-    sequential_steps: int = 64
+    settings: Mapping[str, str | float | int | bool] = field(default_factory=dict, hash=False)
     iteration: int = 0
     batches_tracked: int = 0  # training batches its batch norms have seen: PyTorch's num_batches_tracked
 
+    def __getattr__(self, name: str) -> str | float | int | bool:
+        settings = vars(self).get("settings", {})
+        if name not in settings:
+            raise AttributeError(f"{self.model} has no setting {name}")
+        return settings[name]
+
+    def having(self, **settings: str | float | int | bool) -> "NetworkInfo":
+        return replace(self, settings={**self.settings, **settings})
+
     def facts(self) -> dict[str, str | float | int | bool]:
-        """What concerns this model, by name."""
-        return {name: getattr(self, name) for name in ("model", "network", *FACTS.get(self.model, ()))}
-
-
-def settings(model: str) -> tuple[str, ...]:
-    """The options that the files of a model decide."""
-    return tuple(name for name in FACTS.get(model, ()) if name not in RECORD)
+        """All of it by name. Networks that only serve in training have no settings, and nothing is recorded of them."""
+        facts = {"model": self.model, "network": self.network, **self.settings}
+        if self.settings:
+            facts["iteration"] = self.iteration
+        if self.batches_tracked:
+            facts["batches_tracked"] = self.batches_tracked
+        return facts
 
 
 def save_network(path: Path, values: dict[str, np.ndarray | Tensor] | nn.Cell, info: NetworkInfo) -> None:
@@ -81,15 +78,30 @@ def read_network(path: Path) -> tuple[dict[str, np.ndarray], NetworkInfo]:
 def parse_info(text: str, path: Path) -> NetworkInfo:
     """A NetworkInfo from JSON, whatever else the JSON holds. Raises InputError that names the file it came from."""
     try:
-        values = json.loads(text)
-        info = NetworkInfo(**{field.name: values[field.name] for field in fields(NetworkInfo) if field.name in values})
-    except (ValueError, TypeError) as error:
+        values = dict(json.loads(text))
+        name = values["model"]
+        values["network"]  # has no usual value
+    except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: what it says of its network is not readable; use another one") from error
-    for field in fields(info):
-        value = getattr(info, field.name)
-        if type(value) is not field.type and not (field.type is float and type(value) is int):
-            raise InputError(f"{path}: its network's {field.name} is {value!r}, which cannot be; use another one")
-    return info
+    if name not in model_names():
+        raise InputError(f"{path}: its network's model is {name!r}, which cannot be; use another one")
+    model = get_model(name)
+    facts = {"network": "", **model.settings, "iteration": 0, "batches_tracked": 0}
+    for name, usual in facts.items():
+        facts[name] = values.get(name, usual)
+        if type(facts[name]) is not type(usual) and not (type(usual) is float and type(facts[name]) is int):
+            raise InputError(f"{path}: its network's {name} is {facts[name]!r}, which cannot be; use another one")
+    return model.info(**facts)
+
+
+def check_settings(path: Path, info: NetworkInfo, chosen: Mapping[str, object]) -> None:
+    """Raises InputError where the user asked for something else than the file holds."""
+    facts = info.facts()
+    for name, value in chosen.items():
+        if name in facts and facts[name] != value:
+            raise InputError(
+                f"{path} has {name} {facts[name]}, not {value}: leave --{name} out, or give another checkpoint"
+            )
 
 
 def read_ckpt(path: Path) -> dict:
@@ -115,18 +127,26 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def load_network(path: Path, network: nn.Cell, expected: NetworkInfo) -> NetworkInfo:
+def load_network(path: Path, network: nn.Cell, expected: NetworkInfo, settings: Sequence[str] = ()) -> NetworkInfo:
     """Fill the network from its file, all parameters or none.
 
-    Raises InputError if the file holds another model or network, or one of another width, say.
+    Raises InputError if the file holds another model or network, or one with another value of `settings`.
     """
     arrays, info = read_network(path)
-    for name in ("model", "network", "width", "align_corners", "matching_lambda"):
+    for name in ("model", "network", *settings):
         found, wanted = getattr(info, name), getattr(expected, name)
         if found != wanted:
             raise InputError(f"{path} holds {name} {found}, not {wanted}; give another checkpoint or --{name}")
     fill(dict(network.parameters_and_names()), arrays, path)
     return info
+
+
+def filled(path: Path, arrays: Mapping[str, np.ndarray], make: Callable[[], nn.Cell]) -> nn.Cell:
+    """A network with a file's weights. Raises InputError if they do not fit."""
+    with no_init_parameters():  # drawing random weights would take longer than reading the right ones
+        network = make()
+    fill(dict(network.parameters_and_names()), arrays, path)
+    return network
 
 
 def fill(parameters: dict[str, Parameter], arrays: dict[str, np.ndarray], path: Path) -> None:

@@ -46,8 +46,9 @@ def mode(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint folder of a CTSDG 2 % as wide as the published one, whose weights make its outputs vary."""
-    from src.checkpoint import NetworkInfo, save_network
+    from src.checkpoint import save_network
     from src.ctsdg import Discriminator, Generator
+    from src.models import get_model
 
     folder = tmp_path_factory.mktemp("run") / "checkpoints" / "0000012"
     folder.mkdir(parents=True)
@@ -59,7 +60,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 fan_in = np.prod(array.shape[1:])
                 arrays[name] = (rng.standard_normal(array.shape) * (2 / fan_in) ** 0.5).astype(np.float32)
         name = type(network).__name__.lower()
-        info = NetworkInfo("ctsdg", name, 0.02, image_size=128, edge_mode="clean", sigma=1.5, iteration=12)
+        info = get_model("ctsdg").info(name, width=0.02, image_size=128, edge_mode="clean", sigma=1.5, iteration=12)
         save_network(folder / f"{name}.ckpt", arrays, info)
     (folder.parent / "last").write_text("0000012\n")
     return folder

@@ -103,7 +103,7 @@ def tensors(model: ModelProto) -> list[TensorProto]:
 PREFACE = """
 import src, numpy as np, mindspore as ms
 from mindspore import Tensor, nn, ops
-from src.training.train_step import TrainOneStep
+from src.training.train_step import TrainOneStepCell
 
 def pictures(batch, size):
     return (Tensor(np.ones((batch, channels, size, size), np.float32)) for channels in (3, 1))
@@ -113,10 +113,10 @@ def export(cell, *inputs):
 """
 
 DGTS = """
-from src.dgts.fused import fuse
+from src.dgts.upsampler.fused import fuse
 from src.dgts.generator import Generator
 from src.dgts.inpainting import Inpainting
-from src.dgts.upsampler import Upsampler
+from src.dgts.upsampler.network import Upsampler
 
 export(Inpainting(Generator(width=0.125), fuse(Upsampler(width=0.125)), 256), *pictures(2, 256))
 """
@@ -134,7 +134,7 @@ image, mask = pictures(1, 128)
 
 CTSDG_GENERATOR = """
 loss = GeneratorLoss(generator, discriminator, VGG16Features(), LossWeights())
-step = TrainOneStep(loss, nn.Adam(generator.trainable_params())).set_train()
+step = TrainOneStepCell(loss.set_train(), nn.Adam(generator.trainable_params()))
 export(step.gradients, image, mask, mask, mask)
 """
 
@@ -147,19 +147,19 @@ DGTS_GENERATOR = """
 from src.dgts.generator import Generator
 from src.dgts.loss import VGG_TAPS, GeneratorLoss, LossWeights
 from src.losses.perceptual import VGG19Features
-from src.training.dgts import make_optimizer
+from src.dgts.training import make_optimizer
 
 ms.set_context(mode=ms.GRAPH_MODE)
 generator = Generator(width=0.02, image_size=128)
 loss = GeneratorLoss(generator, VGG19Features(VGG_TAPS), LossWeights())
-step = TrainOneStep(loss, make_optimizer(generator, 1e-4, 1e-5, 1e-4)).set_train()
+step = TrainOneStepCell(loss.set_train(), make_optimizer(generator, 1e-4, 1e-5, 1e-4))
 export(step.gradients, *pictures(1, 128), Tensor(1, ms.int32))
 """
 
 UPSAMPLER_TRAINING = """
-from src.dgts.discriminator import Discriminator
-from src.dgts.upsampler import Upsampler
-from src.dgts.upsampler_loss import VGG_TAPS, DiscriminatorLoss, UpsamplerLoss, UpsamplerLossWeights
+from src.dgts.upsampler.discriminator import Discriminator
+from src.dgts.upsampler.network import Upsampler
+from src.dgts.upsampler.loss import VGG_TAPS, DiscriminatorLoss, UpsamplerLoss, UpsamplerLossWeights
 from src.losses.perceptual import VGG19Features
 from src.training.adamw import AdamW
 
@@ -171,7 +171,7 @@ low = Tensor(np.ones((2, 3, 16, 16), np.float32))
 
 UPSAMPLER = """
 loss = UpsamplerLoss(upsampler, discriminator, VGG19Features(VGG_TAPS), UpsamplerLossWeights())
-step = TrainOneStep(loss, AdamW(upsampler.trainable_params(), 1e-4)).set_train()
+step = TrainOneStepCell(loss.set_train(), AdamW(upsampler.trainable_params(), 1e-4))
 export(step.gradients, image, mask, low)
 """
 

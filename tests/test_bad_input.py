@@ -13,6 +13,7 @@ import export as export_py
 import infer as infer_py
 from model_utils.entry import run
 from src.checkpoint import NetworkInfo, save_network
+from src.models import get_model
 from tests.command_line import ROOT, words
 
 MAINS = {"eval": eval_py.main, "export": export_py.main, "infer": infer_py.main}
@@ -103,7 +104,7 @@ def test_checkpoints(name, good, capsys):
     assert "is damaged or no MindSpore checkpoint" in refusal(capsys, good, name, checkpoint_path=path)
     save_network(path, {"a": np.zeros(3, np.float32)}, NetworkInfo("vgg16", "vgg16"))
     assert "holds vgg16's vgg16, which fills no holes" in refusal(capsys, good, name, checkpoint_path=path)
-    save_network(path, {"a": np.zeros(3, np.float32)}, NetworkInfo("ctsdg", "generator"))
+    save_network(path, {"a": np.zeros(3, np.float32)}, get_model("ctsdg").info("generator"))
     assert "does not fit" in refusal(capsys, good, name, checkpoint_path=path)
 
 

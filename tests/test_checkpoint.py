@@ -5,10 +5,20 @@ import json
 import numpy as np
 import pytest
 
-from src.checkpoint import INFO, NetworkInfo, parse_info, read_network, save_network
+from src.checkpoint import INFO, parse_info, read_network, save_network
 from src.errors import InputError
+from src.models import get_model
 
-GENERATOR = NetworkInfo("ctsdg", "generator", 0.25, 128, True, "clean", 1.5, iteration=7, batches_tracked=8)
+GENERATOR = get_model("ctsdg").info(
+    "generator",
+    width=0.25,
+    image_size=128,
+    align_corners=True,
+    edge_mode="clean",
+    sigma=1.5,
+    iteration=7,
+    batches_tracked=8,
+)
 
 
 def test_a_network_comes_back_as_it_was_written(tmp_path):
@@ -65,4 +75,4 @@ def test_facts_that_cannot_be_are_refused(text, expected, tmp_path):
 
 def test_unknown_facts_are_left_and_missing_ones_have_defaults(tmp_path):
     text = json.dumps({"model": "ctsdg", "network": "generator", "width": 1, "colour": "blue", INFO: 3})
-    assert parse_info(text, tmp_path) == NetworkInfo("ctsdg", "generator")
+    assert parse_info(text, tmp_path) == get_model("ctsdg").info("generator")

@@ -10,12 +10,13 @@ import pytest
 import convert
 from model_utils.entry import run
 from src.checkpoint import NetworkInfo, load_network, network_file, read_network, save_network
-from src.convert.ctsdg import channel_counts, layout
 from src.convert.names import MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes
 from src.convert.vgg import TORCHVISION_UNUSED, VGG16
 from src.ctsdg import Discriminator, Generator
+from src.ctsdg.convert import channel_counts, layout
 from src.ctsdg.generator import ENCODER_STAGES, scaled
 from src.losses.perceptual import VGG16Features
+from src.models import get_model
 from tests.parity.official import (
     MODELZOO_SHAPES,
     NETWORKS,
@@ -113,13 +114,15 @@ def test_a_converted_network_says_what_it_is(official, tmp_path):
     ours = run_convert("official", "ctsdg", official, tmp_path / "ours")
     for name in NETWORKS:
         _, info = read_network(network_file(ours, name))
-        assert info == NetworkInfo("ctsdg", name, WIDTH, align_corners=False, edge_mode="published", iteration=123)
+        assert info == get_model("ctsdg").info(
+            name, width=WIDTH, align_corners=False, edge_mode="published", iteration=123
+        )
 
 
 def test_the_later_name_of_a_twice_registered_convolution_counts(states, official, tmp_path):
     ours = run_convert("official", "ctsdg", official, tmp_path / "ours")
     discriminator = Discriminator(WIDTH)
-    load_network(ours / "discriminator.ckpt", discriminator, NetworkInfo("ctsdg", "discriminator", WIDTH))
+    load_network(ours / "discriminator.ckpt", discriminator, get_model("ctsdg").info("discriminator", width=WIDTH))
     weight = discriminator.texture_branch.stages[0][0].weight.asnumpy()
     np.testing.assert_array_equal(weight, states["discriminator"]["texture_branch.features.0.weight_orig"])
     assert (weight != states["discriminator"]["texture_branch.conv1.0.weight_orig"]).any()
@@ -127,7 +130,7 @@ def test_the_later_name_of_a_twice_registered_convolution_counts(states, officia
 
 def test_trained_networks_have_one_such_convolution_and_their_own_counters(tmp_path):
     for name, make, batches in (("generator", Generator, 3), ("discriminator", Discriminator, 9)):
-        info = NetworkInfo("ctsdg", name, WIDTH, iteration=3, batches_tracked=batches)
+        info = get_model("ctsdg").info(name, width=WIDTH, iteration=3, batches_tracked=batches)
         save_network(tmp_path / f"{name}.ckpt", make(WIDTH), info)
     content = torch.load(run_convert("ours", "ctsdg", tmp_path, tmp_path / "out.pth"), weights_only=True)
     assert content["n_iter"] == 3
@@ -170,7 +173,7 @@ def test_model_zoo_checkpoints_become_a_folder(states, tmp_path):
         ours = run_convert("modelzoo", "ctsdg", path, tmp_path / "ours", "--overwrite")
         for name in NETWORKS:
             arrays, info = read_network(network_file(ours, name))
-            assert info == NetworkInfo("ctsdg", name, WIDTH, align_corners=True, iteration=100000)
+            assert info == get_model("ctsdg").info(name, width=WIDTH, align_corners=True, iteration=100000)
             official = {our_name: theirs for our_name, theirs in layout(name, WIDTH, PYTORCH)[1] if our_name}
             assert set(arrays) == set(official)
             for our_name, theirs in official.items():
@@ -322,7 +325,9 @@ def test_a_file_of_another_model_says_what_it_holds(capsys, official, tmp_path):
 
 
 def test_a_checkpoint_of_ours_is_not_the_model_zoos(capsys, tmp_path):
-    save_network(tmp_path / "generator_000005.ckpt", Generator(WIDTH), NetworkInfo("ctsdg", "generator", WIDTH))
+    save_network(
+        tmp_path / "generator_000005.ckpt", Generator(WIDTH), get_model("ctsdg").info("generator", width=WIDTH)
+    )
     assert "--source ours" in refused(capsys, "modelzoo", "ctsdg", tmp_path, tmp_path / "ours")
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data.user_pictures import ORIENTATION, Job, check_jobs, fill_file, list_jobs
 from src.errors import InputError
+from src.inference.user_files import ORIENTATION, Job, check_jobs, fill_file, list_jobs
 
 SIZE = (40, 60)
 HOLE = np.zeros(SIZE, bool)

@@ -16,11 +16,11 @@ import eval as entry_point
 from model_utils.entry import run
 from src.data.dataset import EvaluationSamples
 from src.data.images import to_uint8
-from src.evaluation import Evaluation, baseline_method, score
-from src.inference import Inpainter
-from src.metrics.baselines import inpaint_baseline
-from src.metrics.image_quality import PROTOCOLS
-from src.report import FILES, contact_sheet, extremes
+from src.evaluation.baselines import inpaint_baseline
+from src.evaluation.evaluation import Evaluation, baseline_method, score
+from src.evaluation.image_quality import PROTOCOLS
+from src.evaluation.report import FILES, contact_sheet, extremes
+from src.inference.inpainter import Inpainter
 from tests.command_line import ROOT, words
 
 SIZE = 128

@@ -10,11 +10,12 @@ import pytest
 
 import export as entry_point
 from model_utils.entry import run
-from src.checkpoint import NetworkInfo
 from src.data.edges import edge_and_gray
 from src.data.images import to_uint8
-from src.export import example_inputs, largest_difference, try_network
-from src.inference import Inpainter, sha256
+from src.export.mindir import example_inputs, largest_difference, try_network
+from src.inference.inpainter import Inpainter
+from src.inference.mindspore_runtime import sha256
+from src.models import get_model
 
 
 def test_the_json_says_how_to_use_the_file(mindir):
@@ -46,7 +47,7 @@ def test_the_json_says_how_to_use_the_file(mindir):
 
 
 def test_example_inputs_are_what_evaluation_would_give():
-    info = NetworkInfo("ctsdg", "generator", image_size=128, edge_mode="published", sigma=3.0)
+    info = get_model("ctsdg").info("generator", image_size=128, edge_mode="published", sigma=3.0)
     arrays = example_inputs(info, 3)
     assert [(name, array.shape, array.dtype) for name, array in arrays.items()] == [
         (name, (3, channels, 128, 128), np.float32)
@@ -64,7 +65,7 @@ def test_the_difference_is_measured_in_a_fresh_process(mindir, checkpoint):
     inpainter = Inpainter.load(checkpoint)
     (exported,) = try_network(inpainter.network, inpainter.info, 2)
     exported.outputs["composite"][1, 2, 3, 4] += 0.25
-    assert largest_difference(mindir, exported, "CPU", 0) == pytest.approx(0.25, abs=1e-4)
+    assert largest_difference(mindir, exported, 2, "CPU", 0) == pytest.approx(0.25, abs=1e-4)
 
 
 @pytest.mark.parametrize("difference", [2e-4, float("nan")])
@@ -72,8 +73,8 @@ def test_a_file_that_computes_something_else_gets_no_name(difference, checkpoint
     old = {tmp_path / "x.mindir": b"old", tmp_path / "x.json": b"{}"}
     for path, content in old.items():
         path.write_bytes(content)
-    monkeypatch.setattr("src.export.largest_difference", lambda *_: difference)
-    monkeypatch.setattr("src.export.export_mindir", lambda exported, batch_size, path: path.write_bytes(b"new"))
+    monkeypatch.setattr("src.export.mindir.largest_difference", lambda *_: difference)
+    monkeypatch.setattr("src.export.mindir.export_mindir", lambda exported, batch_size, path: path.write_bytes(b"new"))
     words = ["--checkpoint_path", str(checkpoint), "--output_path", str(tmp_path / "x.mindir")]
     with pytest.raises(SystemExit) as stop:
         run(entry_point.main, [*words, "--mode", "pynative", "--overwrite"])

@@ -6,14 +6,15 @@ import pytest
 from mindspore import Tensor
 from skimage import data
 
-from src.checkpoint import NetworkInfo
 from src.data.edges import edge_and_gray
 from src.data.images import normalise
 from src.errors import InputError
-from src.export import example_inputs
-from src.inference import Inpainter, shrink, window
+from src.export.mindir import example_inputs
+from src.inference.inpainter import Inpainter
+from src.inference.windows import shrink, window
+from src.models import get_model
 
-INFO = NetworkInfo("ctsdg", "generator", image_size=128, edge_mode="clean", sigma=1.5)
+INFO = get_model("ctsdg").info("generator", image_size=128, edge_mode="clean", sigma=1.5)
 
 
 class WhitePaint:
@@ -79,7 +80,7 @@ def test_the_files_edge_mode_and_sigma_decide_what_the_network_sees():
     picture, seen = data.astronaut()[:128, 100:228], {}
     for edge_mode, sigma in (("clean", 2.0), ("published", 2.0), ("clean", 4.0)):
         network = WhitePaint()
-        info = NetworkInfo("ctsdg", "generator", image_size=128, edge_mode=edge_mode, sigma=sigma)
+        info = get_model("ctsdg").info("generator", image_size=128, edge_mode=edge_mode, sigma=sigma)
         Inpainter(network, info).fill(picture, strokes(128, 128))
         seen[edge_mode, sigma] = network.batches[0][2]
         np.testing.assert_array_equal(network.batches[0][2][0], edge_and_gray(picture, edge_mode, sigma)[0])

@@ -9,9 +9,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from src.data.masks import draw_mask
 from src.errors import InputError
-from src.metrics.baselines import BASELINES, inpaint_baseline
-from src.metrics.buckets import Scores, bucket_of, hole_ratio, markdown_table
-from src.metrics.image_quality import PROTOCOLS, get_protocol, mae, psnr, ssim
+from src.evaluation.baselines import BASELINES, inpaint_baseline
+from src.evaluation.buckets import Scores, bucket_of, hole_ratio, markdown_table
+from src.evaluation.image_quality import PROTOCOLS, get_protocol, mae, psnr, ssim
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ from src.convert.files import as_arrays, read_mindspore, read_torch, write_torch
 from src.convert.names import MODELZOO, PYTORCH, pair_names, parameter_shapes, take
 from src.errors import InputError
 from src.losses.perceptual import VGG19_TAPS, VGG16Features, VGG19Features
+from src.models import Model
 
 # Ours, torchvision, MindSpore model zoo.
-VGG16 = (
+VGG16_TABLE = (
     ("stages.0.0", "features.0", "enc_1.0"),
     ("stages.0.2", "features.2", "enc_1.2"),
     ("stages.1.0", "features.5", "enc_2.0"),
@@ -25,7 +26,7 @@ CAFFE = 2  # the column of the VGG19 that the upsampler's published loss looks t
 TORCHVISION_VGG19 = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
 
 # Ours, torchvision, the upsampler's.
-VGG19 = tuple(
+VGG19_TABLE = tuple(
     (f"convs.{i}", f"features.{layer}", tap.replace("relu", "conv"))
     for i, (layer, tap) in enumerate(zip(TORCHVISION_VGG19, VGG19_TAPS, strict=True))
 )
@@ -41,7 +42,7 @@ VGG19_INFO = NetworkInfo("vgg19", "vgg19")
 VGG19_CAFFE_INFO = NetworkInfo("vgg19", "vgg19_caffe")
 
 # By the model that a file says it holds.
-NETWORKS = {"vgg16": (VGG16Features, VGG16), "vgg19": (lambda: VGG19Features(VGG19_TAPS), VGG19)}
+NETWORKS = {"vgg16": (VGG16Features, VGG16_TABLE), "vgg19": (lambda: VGG19Features(VGG19_TAPS), VGG19_TABLE)}
 
 
 def from_torchvision(path: Path, output: Path) -> str:
@@ -107,3 +108,13 @@ def _layout(info: NetworkInfo, column: int) -> tuple[dict[str, tuple], list]:
     make, table = NETWORKS[info.model]
     shapes = parameter_shapes(make())
     return shapes, pair_names(table, column, shapes)
+
+
+VGG16 = Model(
+    "vgg16",
+    converters={"torchvision": from_torchvision, "modelzoo": from_modelzoo, "ours": vgg16_to_torchvision},
+)
+VGG19 = Model(
+    "vgg19",
+    converters={"torchvision": vgg19_from_torchvision, "official": vgg19_from_official, "ours": vgg19_to_published},
+)

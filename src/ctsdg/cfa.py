@@ -3,6 +3,7 @@
 from mindspore import Tensor, nn, ops
 
 from src.layers.conv import Conv2d
+from src.layers.reduce import sum_channels
 from src.layers.resize import over_channels
 
 
@@ -25,7 +26,7 @@ class RegionAffinityLearning(nn.Cell):
         small = ops.interpolate(features, size=half, mode="bilinear", align_corners=True)
 
         patches = ops.unfold(small, 3, padding=1)  # (B, 9C, N), a column for each pixel of the half-size map
-        norm = ops.maximum(ops.sqrt((patches * patches).sum(1, keepdims=True)), 1e-4)
+        norm = ops.maximum(ops.sqrt(sum_channels(patches * patches)), 1e-4)
         blocks = ops.unfold(features, 4, padding=1, stride=2)  # (B, 16C, N), what is pasted at that pixel
 
         pasted = self.attend(patches, self.softmax_scale * patches / norm, blocks)
@@ -62,7 +63,7 @@ class _Attend(nn.Cell):
         d_values = self.product(dout, affinity)
         # The softmax's gradient is affinity · (d_affinity - mean), where the mean over keys equals Σ dout · out. Taken
         # as one more row of the product it costs no N×N matrix. What the floor lifts (to 1e-8) has no share in it.
-        mean = (dout * out).sum(1, keepdims=True)  # (B, 1, N)
+        mean = self.product(self.ones_like(out[:, :, :1]).swapaxes(1, 2), dout * out)  # (B, 1, N)
         centred = self.product_tn(self.stack((dout, mean)), self.stack((values, -self.ones_like(mean))))
         d_scores = affinity * centred
         return self.product_nt(keys, d_scores), self.product(queries, d_scores), d_values

@@ -9,7 +9,7 @@ from src.ctsdg.projection import FeatureProjection
 from src.layers.activation import LeakyReLU
 from src.layers.conv import Conv2d
 from src.layers.init import init_normal
-from src.layers.resize import upsample_bilinear, upsample_nearest
+from src.layers.resize import UpsampleBilinear, upsample_nearest
 
 ENCODER_STAGES = ((64, 7), (128, 5), (256, 5), (512, 3), (512, 3), (512, 3), (512, 3))  # channels, kernel
 DECODER_STAGES = (512, 512, 512, 256, 128, 64, 64)
@@ -55,7 +55,7 @@ class Decoder(nn.Cell):
 
     def __init__(self, in_channels: int, width: float, align_corners: bool) -> None:
         super().__init__()
-        self.align_corners = align_corners
+        self.upsample = UpsampleBilinear(align_corners)
         skips = [in_channels] + [scaled(channels, width) for channels, _ in ENCODER_STAGES]
         channels = skips.pop()
         stages = []
@@ -68,7 +68,7 @@ class Decoder(nn.Cell):
     def construct(self, features: Tensor, mask: Tensor, levels: tuple, masks: tuple) -> Tensor:
         depth = len(self.stages)
         for i, stage in enumerate(self.stages):
-            features, mask = upsample_bilinear(features, self.align_corners), upsample_nearest(mask)
+            features, mask = self.upsample(features), upsample_nearest(mask)
             features, mask = stage((features, levels[depth - 1 - i]), (mask, masks[depth - 1 - i]))
         return features
 
@@ -87,7 +87,6 @@ class Generator(nn.Cell):
 
     def __init__(self, width: float = 1.0, align_corners: bool = False) -> None:
         super().__init__()
-        self.align_corners = align_corners
         channels, hidden = scaled(64, width), scaled(16, width)
 
         self.texture_encoder = Encoder(3, width)
@@ -102,6 +101,7 @@ class Generator(nn.Cell):
         self.fusion1 = self._fusion(2 * channels, channels, stride=2)
         self.cfa = CFA(channels)
         self.fusion2 = self._fusion(2 * channels, channels, stride=1)
+        self.upsample = UpsampleBilinear(align_corners)
         self.out = nn.SequentialCell(Conv2d(3 * channels, 3, 1), nn.Tanh())
         init_normal(self)
 
@@ -120,6 +120,6 @@ class Generator(nn.Cell):
         fused = self.bigff(texture, structure)  # (B, 2C, H, W)
         half = self.fusion1(fused)  # (B, C, H/2, W/2)
         half = self.fusion2(ops.cat((half, self.cfa(half)), axis=1))
-        refined = upsample_bilinear(half, self.align_corners)
+        refined = self.upsample(half)
         output = self.out(ops.cat((refined, fused), axis=1))
         return output, self.texture_projection(texture), self.structure_projection(structure)

@@ -3,7 +3,7 @@
 from mindspore import Tensor, jit, nn
 
 from src.dgts.low_resolution import STRIDE, HalveBicubic
-from src.dgts.upsampler import masked_input
+from src.dgts.upsampler.network import masked_input
 
 
 class LowResolutionInpainting(nn.Cell):

@@ -3,6 +3,7 @@
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.ops.operations import _grad_ops
+from mindspore.ops.operations.array_ops import Col2Im, Im2Col
 
 
 class Conv2d(nn.Conv2d):
@@ -34,13 +35,15 @@ class Conv2d(nn.Conv2d):
 class Convolve(nn.Cell):
     """x: (B, C_in, H, W), weight: (C_out, C_in, k, k) -> (B, C_out, H', W')
 
-    Where the stride is 1 and the map large beside the kernels, the backward takes other forms than oneDNN's, which on
-    CPU keep an unfolded copy of the map for each layer, up to 300 MB, and are slower. The input's gradient is a
-    convolution with the turned kernels; for the weight's gradient, input and output change places if that unfolds
-    fewer channels.
+    On a CPU the backward takes other forms than oneDNN's, which unfold the map into a buffer that each layer keeps for
+    itself, up to 600 MB. Where the stride is 1 and the map large beside the kernels, the input's gradient is a
+    convolution with the turned kernels, and for the weight's gradient input and output change places if that unfolds
+    fewer channels. What is still unfolded to more than `KEPT` numbers is unfolded here, sample by sample, in memory
+    that all layers share.
     """
 
     LARGE = 16  # pixels of the map for each output channel
+    KEPT = 2**22  # numbers of an unfolded map that a layer may keep: 16 MB
 
     def __init__(
         self,
@@ -62,22 +65,70 @@ class Convolve(nn.Cell):
             return {**options(padding), "pad_list": (padding,) * 4}
 
         self.conv = ops.Conv2D(out_channels, kernel, **options(padding))
-        self.turned_conv = ops.Conv2D(in_channels, kernel, **options(turned_padding))
         self.input_grad = ops.Conv2DBackpropInput(out_channels, kernel, **grad_options(padding))
-        self.weight_grad = _grad_ops.Conv2DBackpropFilter(out_channels, kernel, **grad_options(padding))
-        self.turned_weight_grad = _grad_ops.Conv2DBackpropFilter(in_channels, kernel, **grad_options(turned_padding))
+        self.weight_grad = WeightGrad(out_channels, kernel_size, stride, padding, dilation)
+        self.on_cpu = ms.get_context("device_target") == "CPU"
+        self.turned_conv = ops.Conv2D(in_channels, kernel, **options(turned_padding))
+        self.turned_weight_grad = WeightGrad(in_channels, kernel_size, stride, turned_padding, dilation)
         self.narrows = kernel_size > 1 and in_channels > out_channels
+        self.product, self.repeat = ops.BatchMatMul(transpose_a=True), ops.Tile()
+        self.fold = Col2Im([kernel_size] * 2, [dilation] * 2, [padding] * 2, [stride] * 2)
+        self.to_array = ops.TupleToArray()
 
     def construct(self, x: Tensor, weight: Tensor) -> Tensor:
         return self.conv(x, weight)
 
     def bprop(self, x: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple:
-        if self.stride > 1 or x.shape[2] * x.shape[3] < self.LARGE * weight.shape[0]:
-            return self.input_grad(dout, weight, x.shape), self.weight_grad(dout, x, weight.shape)
+        turns = self.on_cpu and self.stride == 1 and x.shape[2] * x.shape[3] >= self.LARGE * weight.shape[0]
+        if not turns:
+            return self._input_grad(x, weight, dout), self.weight_grad(x, dout)
         dx = self.turned_conv(dout, _turn(weight))
         if self.narrows:
-            return dx, _turn(self.turned_weight_grad(x, dout, weight.swapaxes(0, 1).shape))
-        return dx, self.weight_grad(dout, x, weight.shape)
+            return dx, _turn(self.turned_weight_grad(dout, x))
+        return dx, self.weight_grad(x, dout)
+
+    def _input_grad(self, x: Tensor, weight: Tensor, dout: Tensor) -> Tensor:
+        batch, channels, height, width = dout.shape
+        area, pixels = weight.shape[2] * weight.shape[3], height * width
+        if not self.on_cpu or 2 * x.shape[1] * area * pixels <= self.KEPT:  # it unfolds two samples at once
+            return self.input_grad(dout, weight, x.shape)
+        kernels = self.repeat(weight.reshape(1, channels, -1), (batch, 1, 1))
+        columns = self.product(kernels, dout.reshape(batch, channels, pixels))
+        columns = columns.reshape(batch, x.shape[1], area, pixels)
+        return self.fold(columns, self.to_array((x.shape[2], x.shape[3])))
+
+
+class WeightGrad(nn.Cell):
+    """The gradient of a convolution's kernels: x: (B, C_in, H, W), dout: (B, C_out, H', W') -> (C_out, C_in, k, k)"""
+
+    def __init__(self, out_channels: int, kernel_size: int, stride: int, padding: int, dilation: int) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.grad = _grad_ops.Conv2DBackpropFilter(
+            out_channels,
+            (kernel_size, kernel_size),
+            pad_mode="pad",
+            pad=(padding,) * 4,
+            pad_list=(padding,) * 4,
+            stride=(stride,) * 2,
+            dilation=(dilation,) * 2,
+        )
+        self.on_cpu = ms.get_context("device_target") == "CPU"
+        self.unfold = Im2Col(kernel_size, stride, dilation, padding)
+        self.product, self.add = ops.BatchMatMul(transpose_b=True), ops.AddN()
+
+    def construct(self, x: Tensor, dout: Tensor) -> Tensor:
+        batch, channels = x.shape[:2]
+        out_channels, pixels, k = dout.shape[1], dout.shape[2] * dout.shape[3], self.kernel_size
+        shape = (out_channels, channels, k, k)
+        if not self.on_cpu or channels * k * k * pixels <= Convolve.KEPT:
+            return self.grad(dout, x, shape)
+        samples, douts = ops.Split(0, batch)(x), ops.Split(0, batch)(dout)
+        grads = ()
+        for i in range(batch):
+            columns = self.unfold(samples[i]).reshape(1, channels * k * k, pixels)
+            grads += (self.product(douts[i].reshape(1, out_channels, pixels), columns),)
+        return self.add(grads).reshape(shape)
 
 
 def _turn(weight: Tensor) -> Tensor:

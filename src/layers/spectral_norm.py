@@ -36,24 +36,51 @@ class SpectralNormConv2d(nn.Cell):
         self.bias = Parameter(initializer("zeros", (out_channels,))) if has_bias else None
         self.convolve = Convolve(in_channels, out_channels, kernel_size, stride, padding, dilation)
         u, v = singular_vectors(self.weight.asnumpy().reshape(out_channels, -1))
+        self.product, self.product_nt, self.divide = ops.MatMul(), ops.MatMul(transpose_b=True), DivideBySigma()
         self.u = Parameter(Tensor(u), requires_grad=False)
         self.v = Parameter(Tensor(v), requires_grad=False)
 
     def construct(self, x: Tensor) -> Tensor:
-        matrix = self.weight.reshape(self.weight.shape[0], -1)  # (C_out, C_in k k)
-        u, v = self.u, self.v
+        matrix = ops.stop_gradient(self.weight).reshape(self.weight.shape[0], -1)  # (C_out, C_in k k)
         if self.training:
-            fixed = ops.stop_gradient(matrix)
-            v = _normalise(ops.matmul(u, fixed))
-            u = _normalise(ops.matmul(fixed, v))
-            u = ops.depend(u, (ops.assign(self.u, u), ops.assign(self.v, v)))
-        sigma = (ops.matmul(matrix, ops.stop_gradient(v)) * ops.stop_gradient(u)).sum()
-        x = self.convolve(x.astype(self.dtype), (self.weight / sigma).astype(self.dtype)).astype(ms.float32)
+            v, _ = _normalise(self.product(self.u.reshape(1, -1), matrix))  # (1, C_in k k)
+            u, sigma = _normalise(self.product_nt(v, matrix))  # (1, C_out); uᵀWv is the norm of Wv
+            x = ops.depend(x, (ops.assign(self.u, u.reshape(-1)), ops.assign(self.v, v.reshape(-1))))
+        else:
+            u, v = self.u.reshape(1, -1), self.v.reshape(1, -1)
+            sigma = self.product_nt(self.product_nt(v, matrix), u)
+        weight = self.divide(self.weight, sigma.reshape(()), u, v)
+        x = self.convolve(x.astype(self.dtype), weight.astype(self.dtype)).astype(ms.float32)
         return x if self.bias is None else ops.bias_add(x, self.bias)
 
 
-def _normalise(x: Tensor) -> Tensor:
-    return x / ops.maximum(ops.sqrt((x * x).sum()), 1e-12)
+class DivideBySigma(nn.Cell):
+    """weight / σ, whose gradient knows that σ = uᵀWv follows from the weight: the σ and vectors given take none.
+
+    weight: (C_out, C_in, k, k), sigma: scalar, u: (1, C_out), v: (1, C_in k k) -> (C_out, C_in, k, k)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.product, self.product_tn, self.product_nt = (
+            ops.MatMul(),
+            ops.MatMul(transpose_a=True),
+            ops.MatMul(transpose_b=True),
+        )
+
+    def construct(self, weight: Tensor, sigma: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        return weight / sigma
+
+    def bprop(self, weight: Tensor, sigma: Tensor, u: Tensor, v: Tensor, out: Tensor, dout: Tensor) -> tuple:
+        along = self.product_nt(dout.reshape(1, -1), out.reshape(1, -1)).reshape(())
+        dweight = (dout - self.product_tn(along * u, v).reshape(dout.shape)) / sigma
+        return dweight, ops.zeros_like(sigma), ops.zeros_like(u), ops.zeros_like(v)
+
+
+def _normalise(x: Tensor) -> tuple:
+    """(1, N) -> the vector of length 1 and the length it had, (1, 1)."""
+    norm = ops.sqrt(ops.MatMul(transpose_b=True)(x, x))
+    return x / ops.maximum(norm, 1e-12), norm
 
 
 def singular_vectors(matrix: np.ndarray, iterations: int = 15) -> tuple[np.ndarray, np.ndarray]:

@@ -2,13 +2,15 @@
 
 from mindspore import Tensor, ops
 
+from src.layers.reduce import mean
+
 
 def binary_cross_entropy(probability: Tensor, target: Tensor) -> Tensor:
     """Mean binary cross-entropy; each logarithm is bounded below by -100, as the published training does it.
 
     probability, target: any one shape, in [0, 1] -> scalar
     """
-    return -(target * _bounded_log(probability) + (1.0 - target) * _bounded_log(1.0 - probability)).mean()
+    return -mean(target * _bounded_log(probability) + (1.0 - target) * _bounded_log(1.0 - probability))
 
 
 def _bounded_log(x: Tensor) -> Tensor:
@@ -24,7 +26,7 @@ def hinge_generator(predictions: tuple) -> Tensor:
     """
     loss = 0.0
     for fake in predictions:
-        loss = loss - fake.mean()
+        loss = loss - mean(fake)
     return loss / len(predictions)
 
 
@@ -35,5 +37,5 @@ def hinge_discriminator(real: tuple, fake: tuple) -> Tensor:
     """
     loss = 0.0
     for r, f in zip(real, fake):  # noqa: B905 (graph mode has no strict)
-        loss = loss + ops.relu(1.0 - r).mean() + ops.relu(1.0 + f).mean()
+        loss = loss + mean(ops.relu(1.0 - r)) + mean(ops.relu(1.0 + f))
     return loss / len(real)

@@ -3,6 +3,7 @@
 from mindspore import Tensor, nn, ops
 
 from src.layers.conv import Conv2d
+from src.layers.reduce import mean
 
 VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256))  # channels of each convolution; a pool ends a stage
 VGG19_STAGES = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4)
@@ -82,7 +83,7 @@ def gram(features: Tensor) -> Tensor:
 
 def l1(a: Tensor, b: Tensor) -> Tensor:
     """Mean absolute difference: scalar."""
-    return ops.abs(a - b).mean()
+    return mean(ops.abs(a - b))
 
 
 def perceptual_loss(features: tuple, target: tuple) -> Tensor:

@@ -1,19 +1,192 @@
-"""One optimizer step: gradients over micro-batches and ranks, which are not taken where they are not finite."""
-
-import math
-from collections.abc import Callable, Iterable
+"""One optimizer step as one compiled graph, which is not taken where losses or gradients are not finite."""
 
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
-
-from src.training.ranks import on_any_rank
 
 # For every parameter. Not a loop: in a graph each turn of one is a function in a function, of which MindSpore allows a
 # thousand.
 each = ops.HyperMap()
 
 
-class LossScale:
+class TrainOneStepCell(nn.TrainOneStepCell):
+    """batch -> loss, or with has_aux (loss, more…), after the optimizer's step. The forward runs once.
+
+    accumulate: micro-batches that a batch is cut into. Of what the network returns, numbers are averaged over them and
+    pictures joined. clip: largest norm of all gradients together; 0 leaves them. average: follows the weights.
+    loss_scale: for networks that compute in float16.
+
+    Where the loss or a gradient is not finite, on any rank, the step is skipped: weights, optimizer, average, batch
+    statistics and spectral norms stay as they were. What the network returned is then what it is. `count` tells of it.
+
+    Nothing here is read by the host. A model with several networks inherits this cell for the first of them, has
+    further ones for the others, and calls their `step` in its own `construct`, all in one graph. With accumulate > 1
+    the graphs are several: of a micro-batch, and of what follows the last one.
+
+    Make it when the cells of the network are in training, or frozen, as they are to be.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        optimizer: nn.Optimizer,
+        has_aux: bool = True,
+        accumulate: int = 1,
+        clip: float = 0.0,
+        average: "Average | None" = None,
+        loss_scale: "LossScale | None" = None,
+        count: "SkipCount | None" = None,
+    ) -> None:
+        super().__init__(network, optimizer)
+        self.has_aux, self.accumulate, self.average, self.loss_scale = has_aux, accumulate, average, loss_scale
+        self.gradients = Gradients(network, self.weights, has_aux, loss_scale)
+        self.state = ForwardState(network)
+        self.commit = Commit(
+            optimizer, self.grad_reducer, self.reducer_flag, self.state, accumulate, clip, average, loss_scale
+        )
+        self.count = count or SkipCount()
+        if accumulate > 1:
+            self.accumulation = Accumulation(self.gradients, self.weights)
+            self.commit_accumulated = CommitAccumulated(self.accumulation, self.commit)
+
+    def construct(self, *batch):
+        results, skipped, hopeless = self.step(*batch)
+        return ops.depend(results, self.count(skipped, hopeless))
+
+    def step(self, *batch) -> tuple:
+        """-> what the network returns; was the step skipped, and is no smaller loss scale left to try: bool scalars"""
+        if self.accumulate > 1:
+            return self._accumulate(batch)
+        kept = self.state()
+        results, loss, grads = self.gradients(ops.depend(batch[0], kept), *batch[1:])
+        return results, *self.commit(loss, kept, *grads)
+
+    def __call__(self, *batch):
+        if self.accumulate > 1:
+            return self.construct(*batch)  # whose parts are compiled, not the whole
+        return super().__call__(*batch)
+
+    def _accumulate(self, batch: tuple) -> tuple:
+        kept = self.state()
+        # What has no batch axis, such as the key of a dropout, goes with each.
+        columns = [ops.split(x, len(x) // self.accumulate) if x.ndim else [x] * self.accumulate for x in batch]
+        results = [self.accumulation(*micro_batch) for micro_batch in zip(*columns, strict=True)]
+        return join(results), *self.commit_accumulated(kept)
+
+
+class Gradients(nn.Cell):
+    """batch -> what the network returns, its loss, and the gradients of the loss, scaled."""
+
+    def __init__(self, network: nn.Cell, weights: ParameterTuple, has_aux: bool, scale: "LossScale | None") -> None:
+        super().__init__(auto_prefix=False)
+        self.network = ScaledLoss(network, has_aux, scale)
+        self.loss_and_grads = ms.value_and_grad(self.network, None, weights, has_aux=True)
+
+    def construct(self, *batch):
+        (_, results, loss), grads = self.loss_and_grads(*batch)
+        return results, loss, grads
+
+
+class ScaledLoss(nn.Cell):
+    """batch -> the loss, scaled, for its gradients; what the network returns; the loss"""
+
+    def __init__(self, network: nn.Cell, has_aux: bool, scale: "LossScale | None") -> None:
+        super().__init__(auto_prefix=False)
+        self.network, self.has_aux, self.scale = network, has_aux, scale
+
+    def construct(self, *batch):
+        results = self.network(*batch)
+        loss = results[0] if self.has_aux else results
+        return loss if self.scale is None else loss * self.scale.value, results, loss
+
+
+class Commit(nn.Cell):
+    """The optimizer's step with averaged gradients, or none.
+
+    loss: scalar, or a sum of them; kept: what ForwardState gave before the forward; grads: sums over micro-batches,
+    scaled -> was the step skipped, and is no smaller loss scale left to try: bool scalars
+    """
+
+    def __init__(
+        self,
+        optimizer: nn.Optimizer,
+        reducer: nn.Cell,
+        distributed: bool,
+        state: "ForwardState",
+        accumulate: int,
+        clip: float,
+        average: "Average | None",
+        loss_scale: "LossScale | None",
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        self.optimizer, self.reducer, self.state = optimizer, reducer, state
+        self.sum_ranks = ops.AllReduce() if distributed else None
+        self.accumulate, self.clip, self.average, self.scale = accumulate, clip, average, loss_scale
+        self.product = ops.MatMul(transpose_b=True)
+
+    def construct(self, loss: Tensor, kept: Tensor, *grads: Tensor) -> tuple:
+        grads = self.reducer(grads)
+        squares = ops.addn(each(ops.partial(_square, self.product), grads)).reshape(())
+        # 0 if all is finite and no gradient longer than 1e19, else NaN. Losses differ between ranks, gradients do not.
+        fault = 0.0 * squares + 0.0 * loss
+        finite = (fault if self.sum_ranks is None else self.sum_ranks(fault)) == 0.0
+        done = self._update(squares, grads) if finite else self.state.restore(kept)
+        skipped = ops.depend(ops.logical_not(finite), done)
+        if self.scale is None:
+            return skipped, skipped
+        return skipped, ops.logical_and(skipped, ops.logical_not(self.scale.adjust(finite)))
+
+    def _update(self, squares: Tensor, grads: tuple) -> Tensor:
+        factor = 1.0 / self.accumulate
+        if self.scale is not None:
+            factor = factor / self.scale.value
+        if self.clip:
+            norm = ops.sqrt(squares) * factor
+            factor = factor * ops.minimum(1.0, self.clip / (norm + 1e-6))
+        if self.clip or self.accumulate > 1 or self.scale is not None:
+            grads = each(ops.partial(ops.mul, factor), grads)
+        done = self.optimizer(grads)
+        if self.average is not None:
+            done = ops.depend(self.average(), done)
+        return ops.depend(ops.zeros_like(squares), done)
+
+
+def _square(product: ops.Primitive, gradient: Tensor) -> Tensor:
+    """(1, 1). As a product it takes a tenth of a reduction's time on CPU."""
+    gradient = gradient.reshape(1, -1)
+    return product(gradient, gradient)
+
+
+class ForwardState(nn.Cell):
+    """What a forward changes by itself: what does not learn in cells that train. -> all of it as one vector"""
+
+    def __init__(self, network: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        found = [
+            parameter
+            for _, cell in network.cells_and_names()
+            if cell.training
+            for _, parameter in cell.parameters_and_names(expand=False)
+            if not parameter.requires_grad
+        ]
+        self.parameters, self.sizes = ParameterTuple(found), [parameter.size for parameter in found]
+
+    def construct(self) -> Tensor:
+        vectors = ()
+        for parameter in self.parameters:
+            vectors += (parameter.reshape(-1),)
+        return ops.cat(vectors) if self.sizes else ops.zeros((1,), ms.float32)
+
+    def restore(self, kept: Tensor) -> Tensor:
+        """Put back what construct gave. -> scalar, when it is done"""
+        done = ops.zeros((), ms.float32)
+        if self.sizes:
+            vectors = ops.split(kept, self.sizes)
+            for i, parameter in enumerate(self.parameters):
+                done = ops.depend(done, ops.assign(parameter, vectors[i].reshape(parameter.shape)))
+        return done
+
+
+class LossScale(nn.Cell):
     """What a loss is multiplied with so that its gradients are large enough for float16 (Micikevicius et al., 2018).
 
     It halves when they are too large, and doubles after `PATIENCE` steps that were not.
@@ -21,95 +194,71 @@ class LossScale:
 
     FIRST, PATIENCE = 2.0**16, 2000
 
-    def __init__(self) -> None:
-        self.factor = Parameter(Tensor(self.FIRST, ms.float32), name="loss_scale", requires_grad=False)
-        self.value, self.good_steps = self.FIRST, 0
+    def __init__(self, network: str = "network") -> None:
+        super().__init__(auto_prefix=False)
+        self.value = Parameter(Tensor(self.FIRST, ms.float32), name=f"{network}.loss_scale", requires_grad=False)
+        self.good_steps = Parameter(Tensor(0, ms.int32), name=f"{network}.good_steps", requires_grad=False)
 
     def set(self, value: float, good_steps: int) -> None:
-        self.value, self.good_steps = value, good_steps
-        self.factor.set_data(Tensor(value, ms.float32))
+        self.value.set_data(Tensor(value, ms.float32))
+        self.good_steps.set_data(Tensor(good_steps, ms.int32))
 
-    def adjust(self, finite: bool) -> bool:
-        """Call it after each step. Was that too large, and is it smaller now?"""
-        if finite:
-            grows = self.good_steps + 1 == self.PATIENCE
-            self.set(self.value * (2 if grows else 1), 0 if grows else self.good_steps + 1)
-            return False
-        lowered = self.value > 1
-        self.set(max(self.value / 2, 1.0), 0)
-        return lowered
+    def read(self) -> tuple[float, int]:
+        """For the host: the factor, and steps since it last changed."""
+        return float(self.value.asnumpy()), int(self.good_steps.asnumpy())
+
+    def adjust(self, finite: Tensor) -> Tensor:
+        """After each step. -> bool scalar: was the scale too large, and is it smaller now?"""
+        value, steps = self.value + 0.0, self.good_steps + 1
+        grows = steps == self.PATIENCE
+        after = ops.where(finite, ops.where(grows, 2.0 * value, value), ops.maximum(0.5 * value, 1.0))
+        steps = ops.where(ops.logical_and(finite, ops.logical_not(grows)), steps, 0)
+        lowered = ops.logical_and(ops.logical_not(finite), value > 1.0)
+        return ops.depend(lowered, (ops.assign(self.value, after), ops.assign(self.good_steps, steps)))
 
 
-class ScaledLoss(nn.Cell):
-    """batch -> the loss, scaled, for its gradients, and what the network returns."""
+class SkipCount(nn.Cell):
+    """Iterations that were skipped: of all, and of the last ones.
 
-    def __init__(self, network: nn.Cell, has_aux: bool, scale: Parameter | None) -> None:
+    Of the latter, one that a smaller loss scale may mend neither counts nor ends the count.
+    """
+
+    def __init__(self) -> None:
         super().__init__(auto_prefix=False)
-        self.network, self.has_aux, self.scale = network, has_aux, scale
+        self.skipped = Parameter(Tensor(0, ms.int32), name="skipped", requires_grad=False)
+        self.in_a_row = Parameter(Tensor(0, ms.int32), name="skipped_in_a_row", requires_grad=False)
 
-    def construct(self, *batch):
-        results = self.network(*batch)
-        loss = results[0] if self.has_aux else results
-        return loss if self.scale is None else loss * self.scale, results
+    def construct(self, skipped: Tensor, hopeless: Tensor) -> tuple:
+        in_a_row = ops.where(skipped, self.in_a_row + hopeless.astype(ms.int32), 0)
+        total = self.skipped + skipped.astype(ms.int32)
+        return ops.assign(self.skipped, total), ops.assign(self.in_a_row, in_a_row)
+
+    def set(self, skipped: int, in_a_row: int) -> None:
+        self.skipped.set_data(Tensor(skipped, ms.int32))
+        self.in_a_row.set_data(Tensor(in_a_row, ms.int32))
+
+    def read(self) -> tuple[int, int]:
+        """For the host: skipped iterations, and those in a row up to now."""
+        return int(self.skipped.asnumpy()), int(self.in_a_row.asnumpy())
 
 
-class Gradients(nn.Cell):
-    """batch -> what the network returns, and the gradients of its loss: the first of these or, without has_aux, all."""
+class BatchCount(nn.Cell):
+    """Batches that a network's batch norms have seen, and kept: PyTorch's num_batches_tracked."""
 
-    def __init__(self, network: nn.Cell, weights: ParameterTuple, has_aux: bool, scale: Parameter | None) -> None:
+    def __init__(self, network: str) -> None:
         super().__init__(auto_prefix=False)
-        self.network = ScaledLoss(network, has_aux, scale)
-        self.loss_and_grads = ms.value_and_grad(self.network, None, weights, has_aux=True)
+        self.batches = Parameter(Tensor(0, ms.int32), name=f"{network}_batches_tracked", requires_grad=False)
 
-    def construct(self, *batch):
-        (_, results), grads = self.loss_and_grads(*batch)
-        return results, grads
+    def construct(self, skipped: Tensor, count: int) -> Tensor:
+        """`count` more, unless the step was skipped."""
+        return ops.assign_add(self.batches, ops.where(skipped, 0, count).astype(ms.int32))
 
+    def set(self, batches: int) -> None:
+        self.batches.set_data(Tensor(batches, ms.int32))
 
-class Sum(nn.Cell):
-    """Gradients of the micro-batches so far, then those of one more. (A tuple as input would be compiled each time.)"""
-
-    def construct(self, *grads: Tensor) -> tuple:
-        count = len(grads) // 2
-        return each(ops.add, grads[:count], grads[count:])
-
-
-class Reduce(nn.Cell):
-    """Gradients averaged over ranks, and the sum of their squares, which is finite if they all are and below 1e19."""
-
-    def __init__(self, reducer: nn.Cell) -> None:
-        super().__init__()
-        self.reducer = reducer
-
-    def construct(self, *grads: Tensor) -> tuple:
-        grads = self.reducer(grads)
-        return grads, ops.addn(each(_square, grads))
-
-
-def _square(gradient: Tensor) -> Tensor:
-    return (gradient * gradient).sum()
-
-
-class Update(nn.Cell):
-    """The optimizer's step with gradients times a factor."""
-
-    def __init__(self, optimizer: nn.Optimizer) -> None:
-        super().__init__(auto_prefix=False)
-        self.optimizer = optimizer
-
-    def construct(self, factor: Tensor | None, *grads: Tensor) -> tuple:
-        return self.optimizer(grads if factor is None else each(ops.partial(ops.mul, factor), grads))
-
-
-class Copy(nn.Cell):
-    """Assigns each of `source` to the one of `target` in its place."""
-
-    def __init__(self, target: Iterable[Parameter], source: Iterable[Parameter]) -> None:
-        super().__init__(auto_prefix=False)
-        self.target, self.source = ParameterTuple(target), ParameterTuple(source)
-
-    def construct(self) -> tuple:
-        return each(ops.assign, self.target, self.source)
+    def read(self) -> int:
+        """For the host."""
+        return int(self.batches.asnumpy())
 
 
 class Average(nn.Cell):
@@ -132,101 +281,52 @@ def _approach(share: float, average: Parameter, weight: Parameter) -> Tensor:
     return ops.assign(average, average + share * (weight - average))
 
 
-class TrainOneStep:
-    """batch -> loss, or with has_aux (loss, more…), after the optimizer's step. The forward runs once.
+class Accumulation(nn.Cell):
+    """Sums the gradients and losses of micro-batches: micro-batch -> what the network returns."""
 
-    accumulate: micro-batches that a batch is cut into. Of what the network returns, numbers are averaged over them and
-    pictures joined. clip: largest norm of all gradients together; 0 leaves them. average: follows the weights.
-    loss_scale: for networks that compute in float16.
+    def __init__(self, gradients: Gradients, weights: ParameterTuple) -> None:
+        super().__init__(auto_prefix=False)
+        self.gradients = gradients
+        self.sums = weights.clone(prefix="sum", init="zeros")
+        self.loss = Parameter(Tensor(0.0, ms.float32), name="sum.loss", requires_grad=False)
 
-    Where the loss or a gradient is not finite the step is skipped: weights, optimizer, average, batch statistics and
-    spectral norms stay as they were. What the networks return is then what it is. `skipped` tells of it, and `hopeless`
-    if no smaller loss scale is left to try.
+    def construct(self, *batch):
+        results, loss, grads = self.gradients(*batch)
+        added = each(ops.assign_add, self.sums, grads)
+        return ops.depend(results, (added, ops.assign_add(self.loss, loss)))
+
+
+class CommitAccumulated(nn.Cell):
+    """`commit` with what an Accumulation has summed up, which begins anew."""
+
+    def __init__(self, accumulation: Accumulation, commit: Commit) -> None:
+        super().__init__(auto_prefix=False)
+        self.accumulation, self.commit = accumulation, commit
+
+    def construct(self, kept: Tensor) -> tuple:
+        sums, loss = self.accumulation.sums, self.accumulation.loss
+        skipped, hopeless = self.commit(loss + 0.0, kept, *each(_value, sums))
+        cleared = each(_clear, sums), ops.assign(loss, 0.0 * ops.ones_like(loss))
+        return ops.depend(skipped, cleared), hopeless
+
+
+def _value(parameter: Parameter) -> Tensor:
+    return parameter * 1.0
+
+
+def _clear(parameter: Parameter) -> Tensor:
+    return ops.assign(parameter, ops.zeros_like(parameter))
+
+
+def name_apart(optimizers: dict[str, nn.Optimizer]) -> None:
+    """Prefix the names of what every optimizer has (its step, its rate) with a network's, as one graph demands.
+
+    Otherwise MindSpore gives all parameters new names, and those of checkpoints change.
     """
-
-    def __init__(
-        self,
-        network: nn.Cell,
-        optimizer: nn.Optimizer,
-        has_aux: bool = True,
-        accumulate: int = 1,
-        clip: float = 0.0,
-        average: Average | None = None,
-        loss_scale: LossScale | None = None,
-    ) -> None:
-        self.network, self.has_aux, self.accumulate, self.clip, self.average = (
-            network, has_aux, accumulate, clip, average,
-        )  # fmt: skip
-        self.loss_scale = loss_scale
-        # MindSpore's own cell knows how many ranks there are, and averages over them.
-        cell = nn.TrainOneStepCell(network, optimizer)
-        self.distributed = cell.reducer_flag
-        self.gradients = Gradients(network, cell.weights, has_aux, loss_scale and loss_scale.factor)
-        self.add, self.reduce, self.update = Sum(), Reduce(cell.grad_reducer), Update(optimizer)
-        self.keep: Callable[[], object] | None = None
-        self.restore: Callable[[], object] | None = None
-        self.skipped = self.hopeless = False
-
-    def set_train(self) -> "TrainOneStep":
-        self.network.set_train()
-        return self
-
-    def __call__(self, *batch: Tensor) -> tuple:
-        self._keep_state()
-        results, grads = [], None
-        for micro_batch in self._split(batch):
-            result, more = self.gradients(*micro_batch)
-            results.append(result)
-            grads = more if grads is None else self.add(*grads, *more)
-        grads, squares = self.reduce(*grads)
-        # Gradients are sums over micro-batches, and scaled.
-        divisor = self.accumulate * (self.loss_scale.value if self.loss_scale else 1.0)
-        norm = math.sqrt(float(squares.asnumpy())) / divisor
-        losses = [float((result[0] if self.has_aux else result).asnumpy()) for result in results]
-        self.skipped = not all(map(math.isfinite, (norm, *losses)))
-        if self.distributed:  # gradients are the same on all ranks, losses are not
-            self.skipped = on_any_rank(self.skipped)
-        if self.skipped:
-            self.restore()
-        else:
-            self.update(self._factor(norm, divisor), *grads)
-            if self.average is not None:
-                self.average()
-        lowered = self.loss_scale is not None and self.loss_scale.adjust(not self.skipped)
-        self.hopeless = self.skipped and not lowered
-        return results[0] if len(results) == 1 else join(results)
-
-    def _factor(self, norm: float, divisor: float) -> Tensor | None:
-        """What gradients are multiplied with; None where it is always 1."""
-        if not (self.clip or self.accumulate > 1 or self.loss_scale):
-            return None
-        clipped = min(1.0, self.clip / (norm + 1e-6)) if self.clip else 1.0
-        return Tensor(clipped / divisor, ms.float32)
-
-    def _keep_state(self) -> None:
-        """Remember what a forward changes by itself: what does not learn in cells that train."""
-        if self.keep is None:
-            state = [
-                parameter
-                for _, cell in self.network.cells_and_names()
-                if cell.training
-                for _, parameter in cell.parameters_and_names(expand=False)
-                if not parameter.requires_grad
-            ]
-            kept = ParameterTuple(state).clone(prefix="kept", init="same")
-            self.keep, self.restore = (Copy(kept, state), Copy(state, kept)) if state else (_nothing, _nothing)
-        self.keep()
-
-    def _split(self, batch: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
-        if self.accumulate == 1:
-            return [batch]
-        # What has no batch axis, such as the key of a dropout, goes with each.
-        columns = [ops.split(x, len(x) // self.accumulate) if x.ndim else [x] * self.accumulate for x in batch]
-        return list(zip(*columns, strict=True))
-
-
-def _nothing() -> None:
-    pass
+    for network, optimizer in optimizers.items():
+        for name, parameter in optimizer.parameters_and_names():
+            if "." not in name:
+                parameter.name = f"{network}.{name}"
 
 
 def join(results: list):

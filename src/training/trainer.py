@@ -1,7 +1,7 @@
 """The training loop, the same for every model."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,12 @@ from src.checkpoint import NetworkInfo, fill, read_network, save_network
 from src.data.dataset import TrainingSamples, build_training_dataset, iterate
 from src.data.images import check_headers, list_images, list_split, to_uint8
 from src.data.masks import check_masks
+from src.data.picture_sheet import Row, picture_sheet
 from src.errors import InputError
+from src.models import get_model
 from src.progress import Progress
-from src.sheet import Row, picture_sheet
 from src.training.curves import draw_curves
-from src.training.model import AVERAGE, ModelTraining
+from src.training.model_training import AVERAGE, ModelTraining
 from src.training.ranks import check_agreement, take_values_of_rank_0
 from src.training.run_folder import RunFolder
 from src.training.stop import StopRequest
@@ -26,133 +27,141 @@ LOSS_SCALE = "loss_scale"  # and those, by network, of float16's loss scale and 
 SKIPPED = "skipped"  # and that which counts skipped iterations: of all, and of the last ones
 
 
-def train(config, training: type[ModelTraining], rank: int = 0, world: int = 1) -> Path | None:
-    """Run both stages as the options say, or up to a StopRequest. Raises InputError for what a user can mend.
+class Trainer:
+    """One run, as the options say. Rank 0 alone writes. Raises InputError for what a user can mend."""
 
-    Rank 0 alone writes, and returns the last checkpoint.
-    """
-    total = config.train_iter + config.finetune_iter
-    if total == 0:
-        raise InputError("there is nothing to train: --train_iter and --finetune_iter are both 0")
-    samples = training_samples(config, training.SEES_STRUCTURE)
-    model = training(config)
-    run = RunFolder(
-        config.save_path,
-        ("iteration", "stage", *model.LOSSES, "skipped_steps", "seconds_per_iteration"),
-        config.keep_checkpoint_max,
-    )
-    done, state = 0, None
-    if config.resume:
-        check_unchanged(config, run.config, model.fixed)
-        checkpoint, done = run.resume() if rank == 0 else run.newest()
-        model.load(checkpoint)
-        state = checkpoint
-    else:
-        if config.init_checkpoint:
-            model.load(config.init_checkpoint)
-        if rank == 0:
-            run.start(config.overwrite)
-    if world > 1:
-        check_agreement(done)  # all have read what rank 0 now writes over
-    if rank == 0:
-        run.write_config(config.dump)
-    if done >= total:
-        print(f"{run.path} has its {total} iterations; more of them need a larger --train_iter or --finetune_iter")
+    def __init__(self, config, training: type[ModelTraining], rank: int = 0, world: int = 1) -> None:
+        self.config, self.rank, self.world = config, rank, world
+        self.total = config.train_iter + config.finetune_iter
+        if self.total == 0:
+            raise InputError("there is nothing to train: --train_iter and --finetune_iter are both 0")
+        self.samples = training_samples(config, training.MODEL)
+        self.model = training(config)
+        columns = ("iteration", "stage", *self.model.LOSSES, "skipped_steps", "seconds_per_iteration")
+        self.run = RunFolder(config.save_path, columns, config.keep_checkpoint_max)
+        self.writes = rank == 0
+        self.done = 0  # iterations
+        self.clock, self.logged = time.monotonic(), 0  # time and iteration of the last row
+
+    def train(self) -> Path | None:
+        """Both stages, or up to a StopRequest -> the last checkpoint; None on ranks that do not write."""
+        checkpoint = self.start()
+        if self.done >= self.total:
+            print(
+                f"{self.run.path} has its {self.total} iterations; more need a larger --train_iter or --finetune_iter"
+            )
+            return checkpoint
+        count = len(self.samples.image_paths)
+        shard = f", batch {self.rank + 1} of every {self.world}" if self.world > 1 else ""
+        print(
+            f"Training {self.config.model} on {count} pictures, iterations {self.done + 1} to {self.total}{shard}",
+            flush=True,
+        )
+        with StopRequest(self.world) as stop, Progress(self.total, "Training", self.done) as progress:
+            for stage, last in ((1, self.config.train_iter), (2, self.total)):
+                if self.done < last and not stop.made:
+                    self.start_stage(stage, checkpoint)
+                    checkpoint = None
+                    self.train_stage(stage, last, stop, progress)
+        if not self.writes:
+            return None
+        draw_curves(self.run.metrics, self.run.path / "losses.png")
+        newest = self.run.written[-1]
+        if self.done < self.total:
+            print(f"Stopped after iteration {self.done} of {self.total}, checkpoint {newest}; --resume goes on")
+        else:
+            print(f"Wrote {self.run.path}: losses.png, metrics.csv, samples/, checkpoint {newest}")
+        return newest
+
+    def start(self) -> Path | None:
+        """Load what the options name, make the run's folder -> the checkpoint that a resumed run goes on from."""
+        config, checkpoint = self.config, None
+        if config.resume:
+            check_unchanged(config, self.run.config, self.model.fixed)
+            checkpoint, self.done = self.run.resume() if self.writes else self.run.newest()
+            self.model.load(checkpoint)
+        else:
+            if config.init_checkpoint:
+                self.model.load(config.init_checkpoint)
+            if self.writes:
+                self.run.start(config.overwrite)
+        if self.world > 1:
+            check_agreement(self.done)  # all have read what rank 0 now writes over
+        if self.writes:
+            self.run.write_config(config.dump)
         return checkpoint
 
-    count = len(samples.image_paths)
-    shard = f", batch {rank + 1} of every {world}" if world > 1 else ""
-    print(f"Training {config.model} on {count} pictures, iterations {done + 1} to {total}{shard}", flush=True)
-    with StopRequest(world) as stop, Progress(total, "Training", done) as progress:
-        for stage, first, last in ((1, 0, config.train_iter), (2, config.train_iter, total)):
-            if max(first, done) >= last or stop.made:
-                continue
-            if world > 1:
-                take_values_of_rank_0(model.networks)
-            model.start_stage(stage)
-            if state:
-                load_state(state, stage, model)
-                state = None
-            dataset = build_training_dataset(
-                samples,
-                done,
-                last - done,
-                config.batch_size * config.gradient_accumulation,
-                rank,
-                world,
-                config.num_parallel_workers,
-            )
-            writes = run if rank == 0 else None
-            done = _run_stage(config, writes, samples, model, iterate(dataset), progress, stop, stage, done, last)
-    if rank > 0:
-        return None
-    draw_curves(run.metrics, run.path / "losses.png")
-    if done < total:
-        print(f"Stopped after iteration {done} of {total}, checkpoint {run.written[-1]}; --resume goes on", flush=True)
-    else:
-        print(f"Wrote {run.path}: losses.png, metrics.csv, samples/, checkpoint {run.written[-1]}", flush=True)
-    return run.written[-1]
+    def start_stage(self, stage: int, checkpoint: Path | None) -> None:
+        """Fresh optimizers, with what the checkpoint knows of them."""
+        if self.world > 1:
+            take_values_of_rank_0(self.model.networks)
+        self.model.start_stage(stage)
+        if checkpoint:
+            load_state(checkpoint, stage, self.model)
 
-
-def _run_stage(
-    config,
-    run: RunFolder | None,
-    samples: TrainingSamples,
-    model: ModelTraining,
-    batches: Iterator,
-    progress: Progress,
-    stop: StopRequest,
-    stage: int,
-    done: int,
-    last: int,
-) -> int:
-    clock, counted, numbers = time.monotonic(), 0, {}
-    for batch in stop.listen(batches):
-        losses = model.step(batch)
-        model.count_skipped()
-        if model.skipped_in_a_row >= config.max_skipped_steps:
-            kept = f"; {save_bad_batch(run.path, samples, batch)} shows the batch" if run else ""
-            raise InputError(
-                f"iteration {done + 1}: losses or gradients are not finite, and were not {config.max_skipped_steps} "
-                f"times in a row{kept}. --resume with a lower --gen_lr_train or --gen_lr_finetune, or with "
-                "--clip_grad_norm, may help"
-            )
-        done += 1
-        counted += 1
-        ends = stop.check() or done == last
-        if run is None:
-            progress.update()
+    def train_stage(self, stage: int, last: int, stop: StopRequest, progress: Progress) -> None:
+        """Iterations up to `last`."""
+        config = self.config
+        dataset = build_training_dataset(
+            self.samples,
+            self.done,
+            last - self.done,
+            config.batch_size * config.gradient_accumulation,
+            self.rank,
+            self.world,
+            config.num_parallel_workers,
+        )
+        self.clock, self.logged, totals = time.monotonic(), self.done, {}
+        for batch in stop.listen(iterate(dataset)):
+            losses = self.model.step(batch, self.done)
+            self.done += 1
+            ends = stop.check() or self.done == last
+            if self.done % config.log_frequency_step == 0 or ends:
+                totals = self.log(stage, losses, batch)
+            if self.writes and (self.done % config.sample_frequency_step == 0 or self.done == last):
+                self.write_sample()
+            if self.writes and (self.done % config.save_checkpoint_steps == 0 or ends):
+                self.save(stage)
+            progress.update(1, **totals)
             if ends:
                 break
-            continue
-        logs = done % config.log_frequency_step == 0 or done == last
-        saves = done % config.save_checkpoint_steps == 0 or ends
-        if logs:
-            values = [float(loss) if isinstance(loss, float) else float(loss.asnumpy()) for loss in losses]
-            now = time.monotonic()
-            run.add_row([done, stage, *(f"{v:.7g}" for v in values), model.skipped, f"{(now - clock) / counted:.4f}"])
-            clock, counted = now, 0
-            losses = zip(model.LOSSES, values, strict=True)
-            numbers = {name: value for name, value in losses if not name.startswith("loss_")}  # the totals
-        if saves and not finite_weights(model):
+
+    def log(self, stage: int, losses: tuple, batch: tuple[Tensor, ...]) -> dict[str, float]:
+        """A row of metrics.csv -> the totals. The only place where the loop reads from the device in each row."""
+        skipped, in_a_row = self.model.skips.read()
+        if in_a_row >= self.config.max_skipped_steps:
+            kept = f"; {save_bad_batch(self.run.path, self.samples, batch)} shows the batch" if self.writes else ""
             raise InputError(
-                f"iteration {done}: weights are not finite; checkpoints under {run.checkpoints} are from "
+                f"iteration {self.done}: losses or gradients are not finite, and were not {in_a_row} times in a "
+                f"row{kept}. --resume with a lower --gen_lr_train or --gen_lr_finetune, or with --clip_grad_norm, may "
+                "help"
+            )
+        values = [float(loss.asnumpy()) if isinstance(loss, Tensor) else float(loss) for loss in losses]
+        now = time.monotonic()
+        seconds = (now - self.clock) / (self.done - self.logged)
+        self.clock, self.logged = now, self.done
+        if self.writes:
+            self.run.add_row([self.done, stage, *(f"{v:.7g}" for v in values), skipped, f"{seconds:.4f}"])
+        named = zip(self.model.LOSSES, values, strict=True)
+        return {name: value for name, value in named if not name.startswith("loss_")}
+
+    def write_sample(self) -> None:
+        with np.errstate(invalid="ignore"):  # pictures of a skipped step
+            rows = self.model.sample_rows()
+        picture_sheet(self.model.SAMPLE_TITLES, rows).save(self.run.samples / f"{self.done:07d}.png")
+
+    def save(self, stage: int) -> None:
+        if not finite_weights(self.model):
+            raise InputError(
+                f"iteration {self.done}: weights are not finite; checkpoints under {self.run.checkpoints} are from "
                 "before. --resume with a lower --gen_lr_train or --gen_lr_finetune may help"
             )
-        if done % config.sample_frequency_step == 0 or done == last:
-            with np.errstate(invalid="ignore"):  # pictures of a skipped step
-                rows = model.sample_rows()
-            picture_sheet(model.SAMPLE_TITLES, rows).save(run.samples / f"{done:07d}.png")
-        if saves:
-            save_checkpoint(run, model, stage, done)
-        progress.update(1, **numbers)
-        if ends:
-            break
-    return done
+        save_checkpoint(self.run, self.model, stage, self.done)
 
 
-def training_samples(config, with_structure: bool) -> TrainingSamples:
+def training_samples(config, model: str) -> TrainingSamples:
     """The pictures and masks of a run, every file's header read once so that a broken one stops it here."""
+    with_structure = "edge_mode" in get_model(model).settings
     images = list_split(config.data_root, config.anno_path, "train")
     check_headers(images, config.center_crop)
     masks = []
@@ -196,14 +205,12 @@ def save_checkpoint(run: RunFolder, model: ModelTraining, stage: int, iteration:
             save_network(folder / f"{name}{AVERAGE}.ckpt", values, infos[name])
         state = {
             STAGE: np.array([stage], np.int32),
-            SKIPPED: np.array([model.skipped, model.skipped_in_a_row], np.int32),
+            SKIPPED: np.array(model.skips.read(), np.int32),
         }
         for name, optimizer in model.optimizers.items():
             state |= {f"{name}.{key}": p for key, p in optimizer_state(optimizer).items()}
-        for name, step in model.steps.items():
-            if step.loss_scale is not None:
-                scale = step.loss_scale
-                state[f"{name}.{LOSS_SCALE}"] = np.array([scale.value, scale.good_steps], np.float32)
+        for name, scale in model.loss_scales.items():
+            state[f"{name}.{LOSS_SCALE}"] = np.array(scale.read(), np.float32)
         save_network(folder / "trainer.ckpt", state, NetworkInfo(model.MODEL, "trainer", iteration=iteration))
 
     return run.save(iteration, write)
@@ -222,7 +229,7 @@ def load_state(checkpoint: Path, stage: int, model: ModelTraining) -> None:
     """
     path = checkpoint / "trainer.ckpt"
     arrays, _ = read_network(path)
-    model.skipped, model.skipped_in_a_row = map(int, arrays[SKIPPED])
+    model.skips.set(*map(int, arrays[SKIPPED]))
     average = checkpoint / f"{next(iter(model.networks))}{AVERAGE}.ckpt"
     if model.average is not None and average.is_file():
         fill(model.average.named(), read_network(average)[0], average)
@@ -233,10 +240,9 @@ def load_state(checkpoint: Path, stage: int, model: ModelTraining) -> None:
         own = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
         state = optimizer_state(optimizer)
         fill({key: state[key] for key in state if not key.startswith("learning_rate")}, own, path)
-        scale = model.steps[name].loss_scale
-        if scale is not None and LOSS_SCALE in own:
+        if name in model.loss_scales and LOSS_SCALE in own:
             value, good_steps = own[LOSS_SCALE]
-            scale.set(float(value), int(good_steps))
+            model.loss_scales[name].set(float(value), int(good_steps))
 
 
 def save_bad_batch(folder: Path, samples: TrainingSamples, batch: tuple[Tensor, ...]) -> Path:

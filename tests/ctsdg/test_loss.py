@@ -6,7 +6,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from src.ctsdg import Discriminator, Generator
 from src.ctsdg.loss import GENERATOR_TERMS, DiscriminatorLoss, GeneratorLoss, LossWeights
 from src.losses.perceptual import VGG16Features, gram
-from src.training.train_step import TrainOneStep
+from src.training.train_step import TrainOneStepCell
 
 WIDTH, SIZE = 0.05, 128
 
@@ -125,7 +125,7 @@ def test_each_step_trains_its_own_network(rand):
     edge, mask = (gray > 0.8).astype(ms.float32), Tensor(mask)
     generator, discriminator = Generator(WIDTH), Discriminator(WIDTH)
     loss = GeneratorLoss(generator, discriminator, None, LossWeights(perceptual=0, style=0))
-    generator_step = TrainOneStep(loss, nn.Adam(generator.trainable_params(), 2e-4)).set_train()
+    generator_step = TrainOneStepCell(loss.set_train(), nn.Adam(generator.trainable_params(), 2e-4))
     discriminator_step = nn.TrainOneStepCell(
         DiscriminatorLoss(discriminator), nn.Adam(discriminator.trainable_params(), 2e-5)
     ).set_train()

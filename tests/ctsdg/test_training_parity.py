@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from src.checkpoint import read_network
-from src.convert.ctsdg import layout
 from src.convert.names import PYTORCH
+from src.ctsdg.convert import layout
 from tests.command_line import call
 from tests.parity.digests import assert_close, digest
 from tests.parity.official import DATA, NETWORKS, run_convert

@@ -14,16 +14,20 @@ from PIL import Image
 import eval as eval_py
 import infer as infer_py
 from model_utils.entry import run
-from src.checkpoint import NetworkInfo, save_network
+from src.checkpoint import save_network
 from src.dgts.generator import Generator
-from src.dgts.upsampler import Upsampler
+from src.dgts.model import DGTS
+from src.dgts.upsampler.network import Upsampler
 from src.errors import InputError
-from src.export import HOLES, example_inputs
-from src.inference import Inpainter
+from src.export.mindir import example_inputs
+from src.inference.inpainter import Inpainter
+from src.models import get_model
 from tests.command_line import ROOT, words
 
-INFO = NetworkInfo("dgts", "generator", 0.02, 128, matching_lambda=0.3, sequential_steps=16, iteration=7)
-UPSAMPLER = NetworkInfo("upsampler", "upsampler", 0.02, 128)
+INFO = get_model("dgts").info(
+    "generator", width=0.02, image_size=128, matching_lambda=0.3, sequential_steps=16, iteration=7
+)
+UPSAMPLER = get_model("upsampler").info("upsampler", width=0.02, image_size=128)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +54,7 @@ def refusal(path: Path, chosen: dict | None = None, **options) -> str:
 
 def test_examples_hold_all_kinds_of_masks():
     holes = 1 - example_inputs(INFO, 6)["mask"].mean(axis=(1, 2, 3))
-    for found, (low, high) in zip(holes, (*HOLES["dgts"], HOLES["dgts"][0]), strict=True):
+    for found, (low, high) in zip(holes, (*DGTS.example_holes, DGTS.example_holes[0]), strict=True):
         assert low <= found <= high
 
 
@@ -83,20 +87,20 @@ def test_the_upsampler_is_beside_the_generator_or_named(files, tmp_path):
     line = refusal(files)
     assert line.startswith(f"{files}/generator.ckpt makes small pictures, and there is no upsampler.ckpt beside it")
     for path in (tmp_path, tmp_path / "upsampler.ckpt"):
-        Inpainter.load(files, upsampler_path=str(path))
-    assert "upsampler.ckpt does not exist" in refusal(files, upsampler_path=str(files))
+        Inpainter.load(files, {"upsampler_path": str(path)})
+    assert "upsampler.ckpt does not exist" in refusal(files, {"upsampler_path": str(files)})
 
 
 def test_files_that_do_not_fit(files):
     upsampler, generator = files / "upsampler.ckpt", files / "generator.ckpt"
     assert "holds upsampler's upsampler, which fills no holes; give a generator.ckpt" in refusal(upsampler)
-    assert "holds dgts's generator, not an upsampler" in refusal(files, upsampler_path=str(generator))
+    assert "holds dgts's generator, not an upsampler" in refusal(files, {"upsampler_path": str(generator)})
     content = upsampler.read_bytes()
     upsampler.write_bytes(content[:-50])
     assert "upsampler.ckpt is damaged" in refusal(files)
     save_network(upsampler, {"a": np.zeros(3, np.float32)}, UPSAMPLER)
     assert f"{upsampler} does not fit" in refusal(files)
-    save_network(upsampler, Upsampler(0.02), NetworkInfo("upsampler", "upsampler", 0.02, 256))
+    save_network(upsampler, Upsampler(0.02), get_model("upsampler").info("upsampler", width=0.02, image_size=256))
     assert "has image_size 256, while" in refusal(files)
     upsampler.write_bytes(content)
     save_network(generator, {"a": np.zeros(3, np.float32)}, INFO)
@@ -167,7 +171,7 @@ def test_the_exported_file_computes_what_the_checkpoint_computes(mindir, checkpo
 def test_an_exported_file_has_decided_how_it_runs(mindir):
     assert "has fill_order known_pixels, not raster" in refusal(mindir, {"fill_order": "raster"})
     assert "has sequential_steps 16, not 3" in refusal(mindir, {"sequential_steps": 3})
-    assert "holds its upsampler; leave --upsampler_path out" in refusal(mindir, upsampler_path="x")
+    assert "is complete in itself; leave --upsampler_path out" in refusal(mindir, {"upsampler_path": "x"})
 
 
 @pytest.mark.slow

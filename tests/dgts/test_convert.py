@@ -9,8 +9,9 @@ import pytest
 import convert
 from model_utils.entry import run
 from src.checkpoint import NetworkInfo, read_network, save_network
-from src.convert.dgts import PARALLEL, layout
-from src.convert.resnet import layout as resnet_layout
+from src.dgts.convert import PARALLEL, layout
+from src.dgts.convert_resnet import layout as resnet_layout
+from src.models import get_model
 from tests.parity.official import assert_file_holds, run_convert, write_state
 from tests.parity.rule_weights import rule_state
 
@@ -45,7 +46,7 @@ def test_the_table_gives_every_official_array_in_order():
 def test_the_way_back_is_exact_and_lambda_is_kept(tmp_path):
     state = narrow_state()
     ours = run_convert("official", "dgts", write_state(tmp_path / "places.pth", state), tmp_path / "generator.ckpt")
-    assert read_network(ours)[1] == NetworkInfo("dgts", "generator", WIDTH)
+    assert read_network(ours)[1] == get_model("dgts").info("generator", width=WIDTH)
     assert_file_holds(run_convert("ours", "dgts", tmp_path, tmp_path / "back.pth"), state)
 
     options = ("--matching_lambda", "0.3", "--overwrite")
@@ -80,7 +81,7 @@ def test_what_users_get_wrong(capsys, tmp_path):
     path.write_bytes(path.read_bytes()[:-1000])
     assert "damaged" in refused(capsys, "official", "dgts", path, output)
 
-    save_network(tmp_path / "x.ckpt", {"a": np.zeros(3, np.float32)}, NetworkInfo("upsampler", "upsampler"))
+    save_network(tmp_path / "x.ckpt", {"a": np.zeros(3, np.float32)}, get_model("upsampler").info("upsampler"))
     line = refused(capsys, "ours", "dgts", tmp_path / "x.ckpt", tmp_path / "x.pth")
     assert "holds upsampler upsampler, not dgts generator" in line
     assert "not resnet50" in refused(capsys, "ours", "resnet50", tmp_path / "x.ckpt", tmp_path / "x.pth")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.dgts.fused import fuse
-from src.dgts.upsampler import Upsampler
+from src.dgts.upsampler.fused import fuse
+from src.dgts.upsampler.network import Upsampler
 
 WIDTH = 0.1
 

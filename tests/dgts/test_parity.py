@@ -19,9 +19,10 @@ from src.dgts.embedding import to_patches
 from src.dgts.generator import Generator
 from src.dgts.loss import VGG_TAPS, GeneratorLoss, LossWeights
 from src.dgts.low_resolution import HalveBicubic, halving_matrix, working_image
+from src.dgts.training import make_optimizer
 from src.losses.perceptual import VGG19Features
-from src.training.dgts import make_optimizer
-from src.training.train_step import TrainOneStep
+from src.models import get_model
+from src.training.train_step import TrainOneStepCell
 from tests.dgts.conftest import DATA
 from tests.parity.digests import assert_close, digest
 
@@ -45,7 +46,7 @@ def graph():
 
 def load(folder: Path, **options) -> Generator:
     generator = Generator(**options).set_train(False)
-    load_network(folder / "generator.ckpt", generator, NetworkInfo("dgts", "generator"))
+    load_network(folder / "generator.ckpt", generator, get_model("dgts").info("generator"))
     return generator
 
 
@@ -187,7 +188,7 @@ def test_two_steps_of_adamw_go_as_the_published_ones(published, training_batch):
     features = VGG19Features(VGG_TAPS)
     load_network(published / "vgg19.ckpt", features, NetworkInfo("vgg19", "vgg19"))
     network = GeneratorLoss(generator, features, LossWeights())
-    step = TrainOneStep(network, make_optimizer(generator, rate=1e-4, backbone_rate=1e-5, weight_decay=1e-4))
+    step = TrainOneStepCell(network, make_optimizer(generator, rate=1e-4, backbone_rate=1e-5, weight_decay=1e-4))
     for order, losses in zip(recorded["order"], recorded["losses"], strict=True):
         total, terms, _ = step(*training_batch, Tensor(0, ms.int32), Tensor(order.astype(np.int32)))
         np.testing.assert_allclose([*map(float, terms), float(total)], losses, rtol=1e-3)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from src.dgts.spade import SPADE, GatedConv, ResidualBlock, SPADEBlock
+from src.dgts.upsampler.spade import SPADE, GatedConv, ResidualBlock, SPADEBlock
 from src.layers.resize import upsample_nearest
 
 

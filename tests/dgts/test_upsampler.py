@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.dgts.discriminator import Discriminator, instance_norm
-from src.dgts.upsampler import Upsampler, masked_input
+from src.dgts.upsampler.discriminator import Discriminator, instance_norm
+from src.dgts.upsampler.network import Upsampler, masked_input
 
 WIDTH = 0.1
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.checkpoint import NetworkInfo, load_network, read_network, save_network
+from src.checkpoint import load_network, read_network, save_network
 from src.convert import upsampler as convert
-from src.dgts.discriminator import Discriminator
-from src.dgts.upsampler import Upsampler
+from src.dgts.upsampler.discriminator import Discriminator
+from src.dgts.upsampler.network import Upsampler
 from src.errors import InputError
+from src.models import get_model
 from tests.parity.official import assert_file_holds, write_state
 from tests.parity.rule_weights import rule_state
 
@@ -42,7 +43,7 @@ def test_official_to_ours_and_back_is_exact(name, width, tmp_path):
     ours, back = tmp_path / f"{name}.ckpt", tmp_path / "back.pth"
     convert.from_official(write_state(tmp_path / "official.pth", state), ours)
     tracked = 5 if name == "upsampler" else 0
-    assert read_network(ours)[1] == NetworkInfo("upsampler", name, width, batches_tracked=tracked)
+    assert read_network(ours)[1] == get_model("upsampler").info(name, width=width, batches_tracked=tracked)
 
     convert.to_official(ours, back)
     assert_file_holds(back, state)
@@ -52,20 +53,22 @@ def test_a_converted_file_fills_the_network(tmp_path):
     state = rule_states("upsampler", 0.1)
     convert.from_official(write_state(tmp_path / "official.pth", state), tmp_path / "upsampler.ckpt")
     network = Upsampler(0.1)
-    load_network(tmp_path / "upsampler.ckpt", network, NetworkInfo("upsampler", "upsampler", 0.1))
+    load_network(tmp_path / "upsampler.ckpt", network, get_model("upsampler").info("upsampler", width=0.1))
     gate = network.residual[5].second.gate[0]
     np.testing.assert_array_equal(gate.weight.asnumpy(), state["res_blocks.5.conv_block.3.mask_conv2d.0.weight_orig"])
     np.testing.assert_array_equal(network.attention.gamma.asnumpy(), state["attn.gamma"])
 
 
 def test_a_folder_stands_for_its_upsampler(tmp_path):
-    save_network(tmp_path / "upsampler.ckpt", Upsampler(0.1), NetworkInfo("upsampler", "upsampler", 0.1))
+    save_network(tmp_path / "upsampler.ckpt", Upsampler(0.1), get_model("upsampler").info("upsampler", width=0.1))
     convert.to_official(tmp_path, tmp_path / "out.pth")
     assert list(torch.load(tmp_path / "out.pth", weights_only=True)) == list(SHAPES["upsampler"])
 
 
 def test_another_network_is_refused(tmp_path):
-    save_network(tmp_path / "discriminator.ckpt", Discriminator(0.1), NetworkInfo("ctsdg", "discriminator", 0.1))
+    save_network(
+        tmp_path / "discriminator.ckpt", Discriminator(0.1), get_model("ctsdg").info("discriminator", width=0.1)
+    )
     with pytest.raises(InputError, match="holds ctsdg discriminator, no upsampler"):
         convert.to_official(tmp_path / "discriminator.ckpt", tmp_path / "out.pth")
     other = write_state(tmp_path / "b.pth", {"fc.weight": np.zeros((1000, 2048), np.float32)})

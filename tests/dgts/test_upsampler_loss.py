@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from src.dgts.discriminator import Discriminator
-from src.dgts.upsampler import Upsampler
-from src.dgts.upsampler_loss import (
+from src.dgts.upsampler.discriminator import Discriminator
+from src.dgts.upsampler.loss import (
     UPSAMPLER_TERMS,
     VGG_TAPS,
     DiscriminatorLoss,
@@ -16,8 +15,9 @@ from src.dgts.upsampler_loss import (
     caffe_input,
     masked_l1,
 )
+from src.dgts.upsampler.network import Upsampler
 from src.losses.perceptual import VGG19Features
-from src.training.train_step import TrainOneStep
+from src.training.train_step import TrainOneStepCell
 
 WIDTH = 0.1
 WITHOUT_VGG = UpsamplerLossWeights(vgg=0.0, perceptual=0.0)
@@ -63,9 +63,8 @@ def test_without_weights_no_vgg_is_needed(batch):
 
 def test_each_step_moves_its_own_network(batch):
     upsampler, discriminator = Upsampler(WIDTH), Discriminator(WIDTH)
-    step = TrainOneStep(
-        UpsamplerLoss(upsampler, discriminator, None, WITHOUT_VGG), nn.Adam(upsampler.trainable_params(), 1e-3)
-    ).set_train()
+    loss = UpsamplerLoss(upsampler, discriminator, None, WITHOUT_VGG).set_train()
+    step = TrainOneStepCell(loss, nn.Adam(upsampler.trainable_params(), 1e-3))
     discriminator_step = nn.TrainOneStepCell(
         DiscriminatorLoss(upsampler, discriminator), nn.Adam(discriminator.trainable_params(), 1e-3)
     ).set_train()

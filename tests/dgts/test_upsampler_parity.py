@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.checkpoint import NetworkInfo, load_network
+from src.checkpoint import load_network
 from src.convert import upsampler as convert
-from src.dgts.fused import fuse
-from src.dgts.upsampler import Upsampler
-from src.dgts.upsampler_loss import UPSAMPLER_TERMS
+from src.dgts.upsampler.fused import fuse
+from src.dgts.upsampler.loss import UPSAMPLER_TERMS
+from src.dgts.upsampler.network import Upsampler
+from src.models import get_model
 from tests.command_line import ROOT
 from tests.dgts.conftest import DATA
 from tests.parity.digests import assert_close, digest
@@ -36,7 +37,7 @@ CELLS = {
 
 def load(published) -> Upsampler:
     network = Upsampler().set_train(False)
-    load_network(published / "upsampler.ckpt", network, NetworkInfo("upsampler", "upsampler"))
+    load_network(published / "upsampler.ckpt", network, get_model("upsampler").info("upsampler"))
     return network
 
 

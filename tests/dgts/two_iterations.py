@@ -13,8 +13,8 @@ from tests.dgts.conftest import DATA
 def main(checkpoint: str, vgg19: str, output: str) -> None:
     from model_utils.config import load_config
     from model_utils.device import prepare
-    from src.dgts.upsampler import masked_input
-    from src.training.upsampler import UpsamplerTraining
+    from src.dgts.upsampler.network import masked_input
+    from src.dgts.upsampler.training import UpsamplerTraining
     from tests.command_line import words
 
     config = load_config(words({"model": "upsampler", "pretrained_vgg": vgg19}))
@@ -31,7 +31,7 @@ def main(checkpoint: str, vgg19: str, output: str) -> None:
 
     results = {}
     for iteration in (1, 2):
-        losses = [float(loss) for loss in model.step((image, mask))]
+        losses = [float(loss) for loss in model.step((image, mask), iteration - 1)]
         results[f"losses{iteration}"] = np.array(losses)
         if iteration == 1:  # without momentum the first moments are the gradients
             optimizer = model.optimizers["upsampler"]

@@ -5,8 +5,8 @@ import pytest
 from mindspore import nn
 
 from src.layers.activation import LeakyReLU
-from src.layers.conv import Conv2d
-from src.layers.resize import upsample_nearest
+from src.layers.conv import Conv2d, Convolve
+from src.layers.resize import UpsampleBilinear, upsample_nearest
 from tests.parity.gradients import gradients
 
 torch = pytest.importorskip("torch")
@@ -35,6 +35,13 @@ def test_convolution(mode, rand, in_channels, out_channels, kernel_size, stride,
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("narrows", [False, True])
+@pytest.mark.parametrize(("kernel_size", "stride"), [(3, 1), (5, 2)])
+def test_convolution_of_what_is_too_large_to_be_kept_unfolded(mode, rand, monkeypatch, kernel_size, stride, narrows):
+    monkeypatch.setattr(Convolve, "KEPT", 0)
+    test_convolution(None, rand, *((5, 2) if narrows else (3, 5)), kernel_size, stride, 1, 24)
+
+
 def test_leaky_relu(mode, rand):
     x, upstream = rand(2, 3, 4, 4), rand(2, 3, 4, 4)
     activation = LeakyReLU(0.2)
@@ -55,6 +62,16 @@ def test_nearest_doubling(mode, rand):
     x = to_torch(x)
     (torch.nn.functional.interpolate(x, scale_factor=2) * to_torch(upstream)).sum().backward()
     np.testing.assert_allclose(grad, x.grad.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_bilinear_doubling(mode, rand, align_corners):
+    x, upstream = rand(2, 3, 4, 5), rand(2, 3, 8, 10)
+    (grad,) = gradients(UpsampleBilinear(align_corners), (x,), upstream)
+    x = to_torch(x)
+    found = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=align_corners)
+    (found * to_torch(upstream)).sum().backward()
+    np.testing.assert_allclose(grad, x.grad.numpy(), atol=1e-5)
 
 
 class Doubling(nn.Cell):

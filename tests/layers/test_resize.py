@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from src.layers.resize import over_channels, upsample_bilinear, upsample_nearest
+from src.layers.resize import UpsampleBilinear, over_channels, upsample_nearest
 
 
 def test_bilinear_at_half_pixels_or_aligned_corners(mode):
     row = Tensor(np.array([[[[0.0, 4.0]]]], np.float32))
-    np.testing.assert_allclose(upsample_bilinear(row).asnumpy()[0, 0, 0], [0, 1, 3, 4])
-    np.testing.assert_allclose(upsample_bilinear(row, True).asnumpy()[0, 0, 0], [0, 4 / 3, 8 / 3, 4], rtol=1e-6)
+    np.testing.assert_allclose(UpsampleBilinear()(row).asnumpy()[0, 0, 0], [0, 1, 3, 4])
+    np.testing.assert_allclose(UpsampleBilinear(True)(row).asnumpy()[0, 0, 0], [0, 4 / 3, 8 / 3, 4], rtol=1e-6)
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
@@ -18,7 +18,7 @@ def test_bilinear_is_torchs(mode, rand, align_corners):
     expected = torch.nn.functional.interpolate(
         torch.from_numpy(x.asnumpy()), scale_factor=2, mode="bilinear", align_corners=align_corners
     )
-    np.testing.assert_allclose(upsample_bilinear(x, align_corners).asnumpy(), expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(UpsampleBilinear(align_corners)(x).asnumpy(), expected.numpy(), atol=1e-5)
 
 
 def test_nearest_doubles_every_pixel(mode, rand):

@@ -7,8 +7,8 @@ import numpy as np
 
 import convert
 from model_utils.config import load_config
-from src.convert.ctsdg import layout
 from src.convert.names import MODELZOO, PYTORCH
+from src.ctsdg.convert import layout
 from tests.parity.rule_weights import rule_state
 
 ROOT = Path(__file__).parents[2]

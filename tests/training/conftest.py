@@ -12,7 +12,7 @@ import pytest
 from mindspore import nn, ops
 from PIL import Image
 
-import src.training.ctsdg as ctsdg
+import src.ctsdg.training as ctsdg
 import train as train_py
 from model_utils.entry import run
 from src.checkpoint import read_network

@@ -20,8 +20,8 @@ def main(folder: Path, words: list[str]) -> None:
     device = prepare(config)
     from mindspore import nn
 
+    from src.ctsdg.training import CTSDGTraining
     from src.data.dataset import build_training_dataset, iterate
-    from src.training.ctsdg import CTSDGTraining
     from src.training.ranks import check_agreement, take_values_of_rank_0
     from src.training.trainer import optimizer_state, training_samples
 
@@ -31,12 +31,12 @@ def main(folder: Path, words: list[str]) -> None:
         for _, cell in network.cells_and_names():
             if isinstance(cell, nn.BatchNorm2d):
                 cell.set_train(False)
-    samples = training_samples(config, model.SEES_STRUCTURE)
+    samples = training_samples(config, config.model)
     arrays = {f"before.{key}": array for key, array in values(model).items()}
     dataset = build_training_dataset(samples, 0, 1, config.batch_size, device.rank, device.world)
     for batch in iterate(dataset):
         arrays |= {f"batch.{i}": tensor.asnumpy() for i, tensor in enumerate(batch)}
-        model.step(batch)
+        model.step(batch, 0)
     arrays |= {f"after.{key}": array for key, array in values(model).items()}
     for name, optimizer in model.optimizers.items():
         arrays |= {f"{name}.{key}": p.asnumpy() for key, p in optimizer_state(optimizer).items()}

@@ -5,7 +5,7 @@ import pytest
 from mindspore import Parameter, Tensor, nn
 
 from src.training.adamw import AdamW
-from src.training.train_step import TrainOneStep
+from src.training.train_step import TrainOneStepCell
 
 GRADIENTS = np.random.default_rng(1).standard_normal((5, 2, 3, 4)).astype(np.float32) * np.float32(1e-3)
 
@@ -29,7 +29,7 @@ def test_adamw_takes_the_steps_of_pytorch(mode, betas, epsilon, decay):
     start = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
     network = Product(start)
     groups = [{"params": [network.a], "lr": 1e-3}, {"params": [network.b], "lr": 1e-2}]
-    step = TrainOneStep(network, AdamW(groups, 1e-2, betas, epsilon, decay))
+    step = TrainOneStepCell(network, AdamW(groups, 1e-2, betas, epsilon, decay))
 
     theirs = [torch.nn.Parameter(torch.from_numpy(array.copy())) for array in start]
     groups = [{"params": [theirs[0]], "lr": 1e-3}, {"params": [theirs[1]], "lr": 1e-2}]
@@ -46,6 +46,6 @@ def test_adamw_takes_the_steps_of_pytorch(mode, betas, epsilon, decay):
 
 def test_one_rate_for_all():
     network = Product(np.ones((2, 3, 4), np.float32))
-    TrainOneStep(network, AdamW(network.trainable_params(), 1e-2))(*map(Tensor, GRADIENTS[0]))
+    TrainOneStepCell(network, AdamW(network.trainable_params(), 1e-2))(*map(Tensor, GRADIENTS[0]))
     for parameter, gradient in zip((network.a, network.b), GRADIENTS[0], strict=True):
         np.testing.assert_allclose(parameter.asnumpy(), 1 - 1e-2 * np.sign(gradient), atol=1e-4)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-import src.training.ctsdg as ctsdg
+import src.ctsdg.training as ctsdg
 from model_utils.config import load_config
 from model_utils.device import prepare
 from src.data.dataset import build_training_dataset, iterate
@@ -44,11 +44,11 @@ def history(request, pictures):
         model = ctsdg.CTSDGTraining(config)
     states = [{name: values(network) for name, network in model.networks.items()}]
     rates, calls = [], []
-    batches = iterate(build_training_dataset(training_samples(config, True), 0, 2, config.batch_size))
+    batches = iterate(build_training_dataset(training_samples(config, config.model), 0, 2, config.batch_size))
     for stage, batch in zip((1, 2), batches, strict=True):
         model.start_stage(stage)
         CountingGenerator.calls = 0
-        losses = model.step(batch)
+        losses = model.step(batch, stage - 1)
         calls.append(CountingGenerator.calls if counted else 1)
         rates.append([float(o.learning_rate.asnumpy()) for o in model.optimizers.values()])
         states.append({name: values(network) for name, network in model.networks.items()})

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from mindspore import nn, ops
 
-import src.training.dgts as dgts
-import src.training.upsampler as upsampler
+import src.dgts.training as dgts
+import src.dgts.upsampler.training as upsampler
 import train as train_py
 from model_utils.entry import run
 from src.checkpoint import NetworkInfo, read_network, save_network
 from src.dgts.generator import Generator
 from src.dgts.low_resolution import HalveBicubic, working_image
 from src.layers.spectral_norm import SpectralNormConv2d
+from src.models import get_model
 from tests.command_line import words
 from tests.training.conftest import rows, weights
 
@@ -162,7 +163,9 @@ def test_the_upsampler_learns_on_true_small_pictures_or_on_those_of_a_generator(
     np.testing.assert_array_equal(*lows)
 
     generator = Generator(0.02, 128)
-    save_network(tmp_path / "generator.ckpt", generator, NetworkInfo("dgts", "generator", 0.02, 128))
+    save_network(
+        tmp_path / "generator.ckpt", generator, get_model("dgts").info("generator", width=0.02, image_size=128)
+    )
     made = train("made", **UPSAMPLER, train_iter=1, low_res_from=tmp_path)
     assert np.abs(TinyUpsampler.lows[-1] - lows[0]).max() > 0.01
     assert rows(true) != rows(made)
@@ -202,8 +205,8 @@ def test_what_users_get_wrong(train, capsys, tmp_path):
 
     path = tmp_path / "generator.ckpt"
     assert "does not exist" in refused(capsys, train, **UPSAMPLER, low_res_from=path)
-    save_network(path, {"a": np.zeros(3, np.float32)}, NetworkInfo("ctsdg", "generator"))
+    save_network(path, {"a": np.zeros(3, np.float32)}, get_model("ctsdg").info("generator"))
     assert "has model ctsdg, not dgts" in refused(capsys, train, **UPSAMPLER, low_res_from=path)
-    save_network(path, Generator(0.02, 256), NetworkInfo("dgts", "generator", 0.02, 256))
+    save_network(path, Generator(0.02, 256), get_model("dgts").info("generator", width=0.02, image_size=256))
     assert "has image_size 256, not 128" in refused(capsys, train, **UPSAMPLER, low_res_from=path)
     assert not (tmp_path / "refused").exists()

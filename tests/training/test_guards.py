@@ -7,7 +7,7 @@ from PIL import Image
 
 from src.checkpoint import read_network
 from src.data.dataset import TrainingSamples
-from src.training.train_step import Average, TrainOneStep
+from src.training.train_step import Average, TrainOneStepCell
 from tests.training.conftest import assert_same, rows, weights
 from tests.training.test_trainer import refused
 
@@ -84,7 +84,7 @@ START = np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)
 
 def stepped(x, y, **options) -> tuple[np.ndarray, tuple]:
     network = Square(START)
-    results = TrainOneStep(network, nn.SGD(network.trainable_params(), 1.0), **options)(x, y)
+    results = TrainOneStepCell(network, nn.SGD(network.trainable_params(), 1.0), **options)(x, y)
     return network.dense.weight.asnumpy(), results
 
 
@@ -100,7 +100,7 @@ def test_long_gradients_are_shortened(mode, rand):
     x, y = rand(4, 3), rand(4, 2)
     network = Square(START)
     full = stepped(x, y)[0] - START
-    bias = TrainOneStep(network, nn.SGD(network.trainable_params(), 1.0))
+    bias = TrainOneStepCell(network, nn.SGD(network.trainable_params(), 1.0))
     bias(x, y)
     norm = np.sqrt((full**2).sum() + (network.dense.bias.asnumpy() ** 2).sum())
     for limit, factor in ((0.5 * norm, 0.5), (2 * norm, 1)):
@@ -111,7 +111,7 @@ def test_long_gradients_are_shortened(mode, rand):
 def test_the_average_follows_the_weights(mode, rand):
     network = Square(START)
     average = Average(network, 0.9)
-    step = TrainOneStep(network, nn.SGD(network.trainable_params(), 0.1), average=average)
+    step = TrainOneStepCell(network, nn.SGD(network.trainable_params(), 0.1), average=average)
     expected = START
     for _ in range(3):
         step(rand(4, 3), rand(4, 2))

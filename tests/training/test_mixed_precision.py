@@ -13,7 +13,7 @@ from src.errors import InputError
 from src.layers.conv import Conv2d
 from src.layers.precision import float16_convolutions
 from src.layers.spectral_norm import SpectralNormConv2d
-from src.training.train_step import LossScale, TrainOneStep
+from src.training.train_step import LossScale, TrainOneStepCell
 from tests.command_line import words
 from tests.training.conftest import SMALL, assert_same, rows, weights
 
@@ -58,23 +58,25 @@ class Steep(nn.Cell):
         return (self.weight * x).sum()
 
 
-def test_the_loss_scale_finds_itself():
+def test_the_loss_scale_finds_itself(mode):
     network, scale = Steep(), LossScale()
-    step = TrainOneStep(network, nn.SGD(network.trainable_params(), 1e-18), has_aux=False, loss_scale=scale)
+    step = TrainOneStepCell(network, nn.SGD(network.trainable_params(), 1e-18), has_aux=False, loss_scale=scale)
     scale.set(32.0, 0)
     taken = []
     for _ in range(5):
+        before = step.count.read()[0]
         step(Tensor([4e18], ms.float32))  # squares above 3e38 are not finite
-        taken.append((not step.skipped, step.hopeless, scale.value))
-    assert taken[:3] == [(False, False, 16.0), (False, False, 8.0), (False, False, 4.0)]
-    assert taken[3:] == [(True, False, 4.0)] * 2
+        skipped, in_a_row = step.count.read()
+        taken.append((skipped == before, in_a_row, scale.read()[0]))
+    assert taken[:3] == [(False, 0, 16.0), (False, 0, 8.0), (False, 0, 4.0)]  # a smaller scale was left to try
+    assert taken[3:] == [(True, 0, 4.0)] * 2
     assert network.weight.asnumpy()[0] == pytest.approx(1 - 2 * 4)
     scale.set(4.0, LossScale.PATIENCE - 1)
     step(Tensor([1.0], ms.float32))
-    assert (scale.value, scale.good_steps) == (8.0, 0)
+    assert scale.read() == (8.0, 0)
     scale.set(1.0, 5)
     step(Tensor([np.inf], ms.float32))
-    assert (step.hopeless, scale.value, scale.good_steps) == (True, 1.0, 0)
+    assert (step.count.read()[1], *scale.read()) == (1, 1.0, 0)
 
 
 def test_resuming_takes_the_loss_scale_along(train):

@@ -11,6 +11,7 @@ from PIL import Image
 import train as train_py
 from model_utils.entry import run
 from src.checkpoint import NetworkInfo, save_network
+from src.models import get_model
 from tests.command_line import words
 from tests.test_bad_input import ROOT, snapshot
 from tests.training.conftest import SMALL
@@ -157,7 +158,7 @@ def test_vgg16(refusal, good):
     path = good / "vgg.ckpt"
     path.write_text("weights")
     assert "vgg.ckpt is damaged or no MindSpore checkpoint" in refusal(style_loss_w=250, pretrained_vgg=path)
-    save_network(path, {"a": np.zeros(3, np.float32)}, NetworkInfo("ctsdg", "generator"))
+    save_network(path, {"a": np.zeros(3, np.float32)}, get_model("ctsdg").info("generator"))
     assert "holds model ctsdg, not vgg16" in refusal(style_loss_w=250, pretrained_vgg=path)
     save_network(path, {"a": np.zeros(3, np.float32)}, NetworkInfo("vgg16", "vgg16"))
     assert "does not fit" in refusal(style_loss_w=250, pretrained_vgg=path)
@@ -168,7 +169,7 @@ def test_vgg16(refusal, good):
 def test_starting_weights(refusal, good):
     path = good / "generator.ckpt"
     assert "does not exist" in refusal(init_checkpoint=path)
-    save_network(path, {"a": np.zeros(3, np.float32)}, NetworkInfo("ctsdg", "generator", width=0.1))
+    save_network(path, {"a": np.zeros(3, np.float32)}, get_model("ctsdg").info("generator", width=0.1))
     assert "does not fit: 5 parameters differ or are missing" in refusal(init_checkpoint=path)
     path.write_bytes(path.read_bytes()[:-20])
     assert "generator.ckpt is damaged or no MindSpore checkpoint" in refusal(init_checkpoint=path)

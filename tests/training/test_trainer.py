@@ -7,7 +7,7 @@ from PIL import Image
 import train as train_py
 from model_utils.entry import run as run_entry
 from src.checkpoint import read_network
-from src.training.ctsdg import CTSDGTraining
+from src.ctsdg.training import CTSDGTraining
 from tests.command_line import words
 from tests.training.conftest import SMALL, assert_same, rows, weights
 
@@ -109,11 +109,11 @@ def test_a_killed_run_goes_on_from_its_newest_checkpoint(train, monkeypatch, cap
     whole = train("whole", **options)
     step, calls = CTSDGTraining.step, []
 
-    def killed(model, batch):
+    def killed(model, batch, iteration):
         calls.append(batch)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return step(model, batch)
+        return step(model, batch, iteration)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
         patch.setattr(CTSDGTraining, "step", killed)
@@ -257,8 +257,8 @@ def test_weights_that_are_not_finite_are_not_saved(train, capsys, monkeypatch, t
     """A step can spoil the weights while the losses, taken before it, are still finite."""
     step = CTSDGTraining.step
 
-    def spoilt(model, batch):
-        losses = step(model, batch)
+    def spoilt(model, batch, iteration):
+        losses = step(model, batch, iteration)
         bias = model.networks["generator"].norm.beta
         bias.set_data(bias * float("inf"))
         return losses

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-import src.training.ctsdg as ctsdg
+import src.ctsdg.training as ctsdg
 import train as train_py
 from model_utils.entry import run
 from tests.training.conftest import TinyDiscriminator, TinyGenerator

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checkpoint import NetworkInfo, network_file, read_network, save_network
+from src.checkpoint import network_file, read_network, save_network
 from src.convert.files import as_arrays, read_torch, write_torch
 from src.convert.names import PYTORCH, infer_width, pair_names, parameter_shapes, take
-from src.dgts.discriminator import SCALES, Discriminator
-from src.dgts.upsampler import DILATIONS, Upsampler
+from src.dgts.upsampler.discriminator import SCALES, Discriminator
+from src.dgts.upsampler.network import DILATIONS, Upsampler
 from src.dgts.width import scaled
 from src.errors import InputError
+from src.models import get_model
 
 
 def _gated(ours: str, theirs: str) -> list:
@@ -93,7 +94,7 @@ def from_official(path: Path, output: Path) -> str:
     shapes, pairs = layout(name, width)
     arrays = take(state, pairs, shapes, str(path))
     tracked = max((int(state[theirs]) for ours, theirs in pairs if ours is None), default=0)
-    save_network(output, arrays, NetworkInfo("upsampler", name, width, batches_tracked=tracked))
+    save_network(output, arrays, get_model("upsampler").info(name, batches_tracked=tracked, width=width))
     return f"{name}, width {width}"
 
 

@@ -2,7 +2,7 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.dgts.spade import GatedConvNorm, ResidualBlock, SPADEBlock
+from src.dgts.upsampler.spade import GatedConvNorm, ResidualBlock, SPADEBlock
 from src.dgts.width import scaled
 from src.layers.activation import LeakyReLU
 from src.layers.conv import Conv2d

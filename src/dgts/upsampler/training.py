@@ -5,17 +5,19 @@ from mindspore import Tensor
 
 from src.checkpoint import NetworkInfo
 from src.data.images import to_uint8
-from src.dgts.discriminator import Discriminator
+from src.data.picture_sheet import Row
 from src.dgts.inpainting import LowResolutionInpainting
 from src.dgts.low_resolution import STRIDE, HalveBicubic, working_image
-from src.dgts.upsampler import Upsampler
-from src.dgts.upsampler_loss import UPSAMPLER_TERMS, VGG_TAPS, DiscriminatorLoss, UpsamplerLoss, UpsamplerLossWeights
+from src.dgts.model import load_generator
+from src.dgts.upsampler.discriminator import Discriminator
+from src.dgts.upsampler.loss import UPSAMPLER_TERMS, VGG_TAPS, DiscriminatorLoss, UpsamplerLoss, UpsamplerLossWeights
+from src.dgts.upsampler.network import Upsampler
+from src.dgts.upsampler.train_step import UpsamplerTrainOneStepCell
 from src.errors import InputError
 from src.losses.perceptual import VGG19Features
-from src.networks import load_dgts_generator
-from src.sheet import Row
 from src.training.adamw import AdamW
-from src.training.model import ModelTraining, load_vgg
+from src.training.model_training import ModelTraining, load_vgg
+from src.training.train_step import BatchCount
 
 BETAS = (0.0, 0.9)
 
@@ -41,7 +43,7 @@ class UpsamplerTraining(ModelTraining):
         vgg = load_vgg(config, VGG19Features(VGG_TAPS), info, losses, "the published upsampler's")
         self.halve, self.low_resolution = HalveBicubic(config.image_size // STRIDE), None
         if config.low_res_from:
-            generator, info = load_dgts_generator(config.low_res_from)
+            generator, info = load_generator(config.low_res_from)
             if info.image_size != config.image_size:
                 raise InputError(
                     f"--low_res_from {config.low_res_from} has image_size {info.image_size}, not {config.image_size}; "
@@ -50,7 +52,7 @@ class UpsamplerTraining(ModelTraining):
             self.low_resolution = LowResolutionInpainting(generator, info.image_size)
         upsampler, discriminator = Upsampler(config.width), Discriminator(config.width)
         self.networks = {"upsampler": upsampler, "discriminator": discriminator}
-        self.batches_tracked = {"upsampler": 0}
+        self.batches_tracked = {"upsampler": BatchCount("upsampler")}
         self.upsampler_loss = UpsamplerLoss(upsampler, discriminator, vgg, weights)
         self.discriminator_loss = DiscriminatorLoss(upsampler, discriminator)
 
@@ -61,16 +63,18 @@ class UpsamplerTraining(ModelTraining):
             "upsampler": AdamW(upsampler, rate, BETAS),
             "discriminator": AdamW(discriminator, rate * self.config.dis_lr_multiplier, BETAS),
         }
-        self.start_steps({"upsampler": (self.upsampler_loss, True), "discriminator": (self.discriminator_loss, False)})
-        if self.upsampler_loss.vgg is not None:
-            self.upsampler_loss.vgg.set_train(False)
+        self.train_step = UpsamplerTrainOneStepCell(
+            self.upsampler_loss,
+            self.discriminator_loss,
+            self.optimizers,
+            {name: self.step_options(name) for name in self.networks},
+            self.batches_tracked["upsampler"],
+        )
 
-    def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def step(self, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, ...]:
         image, mask = batch
         low = self.small_pictures(image, mask)
-        total, terms, output = self.steps["upsampler"](image, mask, low)
-        discriminator_loss = self.steps["discriminator"](image, mask, low)
-        self.batches_tracked["upsampler"] += self.tracked("upsampler") + self.tracked("discriminator")
+        (total, terms, output), discriminator_loss = self.train_step(image, mask, low)
         self.seen = image, mask, low, output
         return (*terms, total, discriminator_loss)
 

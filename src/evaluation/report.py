@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from src.data.images import to_uint8
-from src.evaluation import Evaluation
+from src.data.picture_sheet import Row, picture_sheet
+from src.evaluation.buckets import BUCKETS, METRICS, Scores, markdown_table
+from src.evaluation.evaluation import Evaluation
 from src.files import staged
-from src.metrics.buckets import BUCKETS, METRICS, Scores, markdown_table
-from src.sheet import Row, picture_sheet
 from src.versions import versions
 
 FILES = ("metrics.json", "metrics.md", "per_image.csv", "contact_sheet.png")

@@ -7,6 +7,7 @@ from src.convert.files import as_arrays, read_torch, write_torch
 from src.convert.names import PYTORCH, pair_names, parameter_shapes, take
 from src.dgts.resnet import STAGES, ResNet50
 from src.errors import InputError
+from src.models import Model
 
 # What a torchvision file holds beyond the features: its classifier, and counters that old files lack.
 UNUSED = ("fc.weight", "fc.bias")
@@ -57,3 +58,6 @@ def to_torchvision(path: Path, output: Path) -> str:
     take(arrays, [(name, name) for name in shapes], shapes, str(file))
     write_torch({theirs: arrays[ours] for ours, theirs in pairs}, output)
     return "ResNet-50 without its classifier"
+
+
+RESNET50 = Model("resnet50", converters={"torchvision": from_torchvision, "ours": to_torchvision})

@@ -6,14 +6,15 @@ from mindspore import Tensor
 
 from src.checkpoint import NetworkInfo, load_network, network_file
 from src.data.images import to_uint8
+from src.data.picture_sheet import Row
 from src.dgts.generator import Generator
 from src.dgts.loss import GENERATOR_TERMS, VGG_TAPS, GeneratorLoss, LossWeights
 from src.dgts.low_resolution import working_image
+from src.dgts.train_step import DGTSTrainOneStepCell
 from src.errors import InputError
 from src.losses.perceptual import VGG19Features
-from src.sheet import Row
 from src.training.adamw import AdamW
-from src.training.model import ModelTraining, load_vgg
+from src.training.model_training import ModelTraining, load_vgg
 
 RANDOM = "none"  # for --pretrained_resnet: no file, on purpose
 
@@ -44,20 +45,15 @@ class DGTSTraining(ModelTraining):
         c = self.config
         optimizer = make_optimizer(self.networks["generator"], c.gen_lr_train, c.backbone_lr, c.weight_decay)
         self.optimizers = {"generator": optimizer}
-        self.start_steps({"generator": (self.loss, True)})
-        if self.loss.vgg is not None:
-            self.loss.vgg.set_train(False)
+        self.train_step = DGTSTrainOneStepCell(self.loss, optimizer, **self.step_options("generator"))
 
-    def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def step(self, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, ...]:
         image, mask = batch
-        total, terms, completed = self.steps["generator"](image, mask, self.dropout_key())
+        # What dropout follows from: another in each iteration, the same if it is run again.
+        key = Tensor(np.random.default_rng((self.config.seed, iteration)).integers(2**31), ms.int32)
+        total, terms, completed = self.train_step(image, mask, key)
         self.seen = image, mask, completed
         return (*terms, total)
-
-    def dropout_key(self) -> Tensor:
-        """What this iteration's dropout follows from: another in each, the same if it is run again."""
-        done = int(self.optimizers["generator"].global_step.asnumpy()[0])
-        return Tensor(np.random.default_rng((self.config.seed, done)).integers(2**31), ms.int32)
 
     def sample_rows(self, count: int = 4) -> list[Row]:
         rows = []

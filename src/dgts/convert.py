@@ -4,14 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checkpoint import NetworkInfo, network_file, read_network, save_network
+from src.checkpoint import network_file, read_network, save_network
 from src.convert.files import as_arrays, read_torch, write_torch
 from src.convert.names import PYTORCH, infer_width, pair_names, parameter_shapes, take
-from src.convert.resnet import resnet_table
 from src.dgts import decoder, encoder
+from src.dgts.convert_resnet import resnet_table
 from src.dgts.generator import Generator
 from src.dgts.width import scaled
 from src.errors import InputError
+from src.models import get_model
 
 PARALLEL = "module."  # in front of every name: the official files were saved from DataParallel
 
@@ -82,7 +83,7 @@ def from_official(path: Path, output: Path, matching_lambda: float = 0.1) -> str
     width = infer_width(counts, scaled)
     shapes, pairs = layout(width)
     arrays = take(state, pairs, shapes, str(path))
-    save_network(output, arrays, NetworkInfo("dgts", "generator", width, matching_lambda=matching_lambda))
+    save_network(output, arrays, get_model("dgts").info("generator", width=width, matching_lambda=matching_lambda))
     return f"generator, width {width}, matching_lambda {matching_lambda}"
 
 

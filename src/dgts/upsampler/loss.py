@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from mindspore import Tensor, nn, ops
 
-from src.dgts.upsampler import masked_input
+from src.dgts.upsampler.network import masked_input
+from src.layers.reduce import mean
 from src.losses.adversarial import hinge_discriminator, hinge_generator
 from src.losses.perceptual import l1
 
@@ -32,8 +33,8 @@ def caffe_input(image: Tensor) -> Tensor:
     """What the Caffe-style VGG19 was trained on: (B, 3, H, W), RGB in [-1, 1] -> BGR up to 255 without its means."""
     red, green, blue = ops.split(0.5 * image + 0.5, 1, axis=1)
     channels = ()
-    for channel, mean in zip((blue, green, red), BGR_MEANS):  # noqa: B905 (graph mode has no strict)
-        channels += (255.0 * (channel - mean),)
+    for channel, average in zip((blue, green, red), BGR_MEANS):  # noqa: B905 (graph mode has no strict)
+        channels += (255.0 * (channel - average),)
     return ops.cat(channels, axis=1)
 
 
@@ -42,7 +43,7 @@ def masked_l1(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
 
     a, b: (B, C, H, W); mask: (B, 1, H, W) -> scalar
     """
-    return l1(a * mask, b * mask) / ops.maximum(mask.mean(), 1e-8)
+    return l1(a * mask, b * mask) / ops.maximum(mean(mask), 1e-8)
 
 
 class UpsamplerLoss(nn.Cell):
@@ -75,7 +76,7 @@ class UpsamplerLoss(nn.Cell):
             for i, weight in enumerate(VGG_TAP_WEIGHTS):
                 vgg = vgg + weight * l1(features[i], target[i])
             difference = features[PERCEPTUAL_TAP] - target[PERCEPTUAL_TAP]
-            perceptual = (difference * difference).mean()
+            perceptual = mean(difference * difference)
 
         gan = hinge_generator(self.discriminator(output))
         terms = (gan, perceptual, vgg, hole_loss, valid_loss)

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checkpoint import NetworkInfo, network_file, read_network, save_network
+from src.checkpoint import network_file, read_network, save_network
 from src.convert.files import as_arrays, read_mindspore, read_torch, write_torch
 from src.convert.names import MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes, take
 from src.ctsdg import Discriminator, Generator
 from src.ctsdg.generator import ENCODER_STAGES, scaled
 from src.errors import InputError
+from src.models import get_model
 
 
 def _stream(s: str) -> list:
@@ -105,7 +106,7 @@ def from_official(path: Path, output: Path) -> str:
         shapes, pairs = layout(name, width, PYTORCH)
         arrays = take(state, pairs, shapes, f"{path} ({name})")
         tracked = max(int(state[theirs]) for ours, theirs in pairs if ours is None)
-        info = NetworkInfo("ctsdg", name, width, iteration=content["n_iter"], batches_tracked=tracked)
+        info = get_model("ctsdg").info(name, content["n_iter"], tracked, width=width)
         # What the way back would not give as it was: the first name of a twice registered convolution, if it differs.
         back = official_state(arrays, pairs, tracked)
         arrays |= {KEPT + key: array for key, array in state.items() if array.tobytes() != back[key].tobytes()}
@@ -143,7 +144,7 @@ def from_modelzoo(path: Path, output: Path) -> str:
     output.mkdir()
     for name, state in states.items():
         shapes, pairs = layout(name, width, MODELZOO)
-        info = NetworkInfo("ctsdg", name, width, align_corners=True, iteration=iteration)
+        info = get_model("ctsdg").info(name, iteration, width=width, align_corners=True)
         save_network(output / f"{name}.ckpt", take(state, pairs, shapes, str(files[name])), info)
     return f"{' and '.join(states)}, width {width}, iteration {iteration}"
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from src.data.dataset import EvaluationSample, EvaluationSamples
 from src.data.images import normalise
-from src.inference import Inpainter
-from src.metrics.baselines import inpaint_baseline
-from src.metrics.buckets import Scores, hole_ratio
-from src.metrics.image_quality import Protocol, mae, psnr, ssim
+from src.evaluation.baselines import inpaint_baseline
+from src.evaluation.buckets import Scores, hole_ratio
+from src.evaluation.image_quality import Protocol, mae, psnr, ssim
+from src.inference.inpainter import Inpainter
 from src.progress import Progress
 
 # A way to complete pictures: samples -> composites, float32 (B, 3, S, S) in [-1, 1].

@@ -6,28 +6,28 @@ from mindspore import Tensor, nn
 from src.checkpoint import NetworkInfo
 from src.ctsdg import Discriminator, Generator
 from src.ctsdg.loss import GENERATOR_TERMS, DiscriminatorLoss, GeneratorLoss, LossWeights
+from src.ctsdg.train_step import CTSDGTrainOneStepCell
 from src.data.images import to_uint8
+from src.data.picture_sheet import Row
 from src.losses.perceptual import VGG16Features
-from src.sheet import Row
-from src.training.model import ModelTraining, load_vgg
+from src.training.model_training import ModelTraining, load_vgg
+from src.training.train_step import BatchCount
 
 
 class CTSDGTraining(ModelTraining):
     """Generator and discriminator, one after the other.
 
-    Stage 1 trains everything. Stage 2 fine-tunes at a lower rate with the generator's batch norms frozen: they use
-    their running statistics and keep them, while their scales still learn.
+    Stage 1 trains everything. Stage 2 fine-tunes at a lower rate with the generator's batch norms frozen.
     """
 
     MODEL = "ctsdg"
     LOSSES = (*(f"loss_{term}" for term in GENERATOR_TERMS), "generator_loss", "discriminator_loss")
     SAMPLE_TITLES = ("input", "edges", "output", "truth")
     STAGES = 2
-    SEES_STRUCTURE = True
 
     def __init__(self, config) -> None:
         super().__init__(config)
-        self.weights = LossWeights(
+        weights = LossWeights(
             hole=config.hole_loss_w,
             valid=config.valid_loss_w,
             perceptual=config.perceptual_loss_w,
@@ -36,13 +36,11 @@ class CTSDGTraining(ModelTraining):
             intermediate=config.intermediate_loss_w,
         )
         vgg = load_vgg(config, VGG16Features(), NetworkInfo("vgg16", "vgg16"), ("perceptual_loss_w", "style_loss_w"))
-        self.networks = {
-            "generator": Generator(config.width, config.align_corners),
-            "discriminator": Discriminator(config.width),
-        }
-        self.batches_tracked = dict.fromkeys(self.networks, 0)
-        generator, discriminator = self.networks.values()
-        self.generator_loss = GeneratorLoss(generator, discriminator, vgg, self.weights)
+        generator = Generator(config.width, config.align_corners)
+        discriminator = Discriminator(config.width)
+        self.networks = {"generator": generator, "discriminator": discriminator}
+        self.batches_tracked = {name: BatchCount(name) for name in self.networks}
+        self.generator_loss = GeneratorLoss(generator, discriminator, vgg, weights)
         self.discriminator_loss = DiscriminatorLoss(discriminator)
 
     def start_stage(self, stage: int) -> None:
@@ -52,23 +50,18 @@ class CTSDGTraining(ModelTraining):
             "generator": nn.Adam(generator.trainable_params(), rate),
             "discriminator": nn.Adam(discriminator.trainable_params(), rate * self.config.dis_lr_multiplier),
         }
-        self.start_steps({"generator": (self.generator_loss, True), "discriminator": (self.discriminator_loss, False)})
-        if self.generator_loss.vgg is not None:
-            self.generator_loss.vgg.set_train(False)
-        self.norms_frozen = stage == 2
-        if self.norms_frozen:
-            for _, cell in generator.cells_and_names():
-                if isinstance(cell, nn.BatchNorm2d):
-                    cell.set_train(False)
+        self.train_step = CTSDGTrainOneStepCell(
+            self.generator_loss,
+            self.discriminator_loss,
+            self.optimizers,
+            {name: self.step_options(name) for name in self.networks},
+            self.batches_tracked,
+            norms_frozen=stage == 2,
+        )
 
-    def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        # The generator's step, then the discriminator's on the same output.
+    def step(self, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, ...]:
         image, mask, edge, gray = batch
-        total, terms, output, projected_edge = self.steps["generator"](image, mask, edge, gray)
-        discriminator_loss = self.steps["discriminator"](image, output, edge, gray)
-        self.batches_tracked["generator"] += 0 if self.norms_frozen else self.tracked("generator")
-        # Once for the generator's step, then on real and on generated pictures.
-        self.batches_tracked["discriminator"] += self.tracked("generator") + 2 * self.tracked("discriminator")
+        (total, terms, output, projected_edge), discriminator_loss = self.train_step(image, mask, edge, gray)
         self.seen = image, mask, output, projected_edge
         return (*terms, total, discriminator_loss)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.dgts.spade import GatedConv, GatedConvNorm
+from src.dgts.upsampler.spade import GatedConv, GatedConvNorm
 from src.layers.conv import Convolve
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from src.errors import InputError
-from src.metrics.image_quality import Protocol
+from src.evaluation.image_quality import Protocol
 
 # Name and upper edge, which belongs to the bucket. Above 60 % and without any hole are rows of their own, and both
 # count in "overall": no picture is dropped.

@@ -1,0 +1,37 @@
+"""CTSDG, as the rest of the program sees it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from mindspore import nn
+
+from src.checkpoint import NetworkInfo, filled
+from src.ctsdg.convert import from_modelzoo, from_official, to_official
+from src.ctsdg.generator import SIZE_MULTIPLE, Generator
+from src.ctsdg.inpainting import Inpainting
+from src.models import EDGE, GRAY, IMAGE, MASK, Model
+
+
+def build(path: Path, arrays: Mapping[str, np.ndarray], info: NetworkInfo) -> nn.Cell:
+    return Inpainting(filled(path, arrays, lambda: Generator(info.width, info.align_corners)))
+
+
+def training() -> type:
+    from src.ctsdg.training import CTSDGTraining
+
+    return CTSDGTraining
+
+
+CTSDG = Model(
+    "ctsdg",
+    settings={"width": 1.0, "image_size": 256, "align_corners": False, "edge_mode": "published", "sigma": 2.0},
+    architecture=("width", "align_corners"),
+    build=build,
+    inputs=(IMAGE, MASK, EDGE, GRAY),
+    size_multiple=SIZE_MULTIPLE,
+    any_size=True,
+    training=training,
+    converters={"official": from_official, "modelzoo": from_modelzoo, "ours": to_official},
+    converts_to_folder=True,
+)

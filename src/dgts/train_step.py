@@ -1,0 +1,23 @@
+"""One iteration of the training of DGTS's generator as one graph."""
+
+from mindspore import Tensor, nn
+
+from src.dgts.loss import GeneratorLoss
+from src.training.train_step import TrainOneStepCell
+
+
+class DGTSTrainOneStepCell(TrainOneStepCell):
+    """image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; key: int32, what dropout follows from
+    -> what GeneratorLoss returns
+
+    Options are those of TrainOneStepCell.
+    """
+
+    def __init__(self, loss: GeneratorLoss, optimizer: nn.Optimizer, **options: object) -> None:
+        loss.set_train()
+        if loss.vgg is not None:
+            loss.vgg.set_train(False)
+        super().__init__(loss, optimizer, **options)
+
+    def construct(self, image: Tensor, mask: Tensor, key: Tensor) -> tuple:
+        return super().construct(image, mask, key)

@@ -1,0 +1,113 @@
+"""What the training loop asks of a model: its networks, its stages, one iteration of each."""
+
+from pathlib import Path
+
+from mindspore import Tensor, nn
+
+from src.checkpoint import NetworkInfo, load_network, network_file
+from src.data.picture_sheet import Row
+from src.errors import InputError
+from src.layers.precision import float16_convolutions
+from src.models import get_model
+from src.training.train_step import Average, BatchCount, LossScale, SkipCount, TrainOneStepCell
+
+AVERAGE = "_ema"  # after a network's name: the file of its average
+
+
+class ModelTraining:
+    """The base of every model's training. `networks` are what a checkpoint holds; start_stage sets the rest.
+
+    Making one checks the options that concern it. Raises InputError.
+    """
+
+    MODEL: str
+    LOSSES: tuple[str, ...]  # columns of metrics.csv: a loss each, the totals last
+    SAMPLE_TITLES: tuple[str, ...]
+    STAGES = 1
+
+    networks: dict[str, nn.Cell]  # the first is that which inpaints, whose average may be kept
+    optimizers: dict[str, nn.Optimizer]  # by the network that they train
+    loss_scales: dict[str, LossScale]  # the same, where convolutions compute in float16
+    train_step: TrainOneStepCell
+
+    def __init__(self, config) -> None:
+        self.config = config
+        self.batches_tracked: dict[str, BatchCount] = {}  # by network, where it has batch norms that learn
+        self.average: Average | None = None
+        self.loss_scales = {}
+        self.skips = SkipCount()
+        if self.STAGES == 1 and config.finetune_iter:
+            raise InputError(f"--finetune_iter {config.finetune_iter}: {self.MODEL} trains in one stage; leave it out")
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """Options under which alone a run can go on: its weights or the order of its data would not fit others."""
+        settings = get_model(self.MODEL).settings
+        return ("model", "seed", "batch_size", "gradient_accumulation", "mask_pairing", *settings)
+
+    def load(self, checkpoint: str | Path) -> None:
+        """Start from a checkpoint folder, which must hold every network, or from one network's file."""
+        path = Path(checkpoint)
+        single = path.stem.removesuffix(AVERAGE) if path.suffix == ".ckpt" and path.is_file() else None
+        if single not in (None, *self.networks):
+            files = " or ".join(f"{name}.ckpt" for name in self.networks)
+            raise InputError(f"{path}: name a checkpoint folder, or its {files}")
+        architecture = get_model(self.MODEL).architecture
+        for name, network in self.networks.items():
+            if single in (None, name):
+                info = load_network(network_file(path, name), network, self.infos(0)[name], architecture)
+                if name in self.batches_tracked:
+                    self.batches_tracked[name].set(info.batches_tracked)
+
+    def infos(self, iteration: int) -> dict[str, NetworkInfo]:
+        """What the files of a checkpoint say, by network."""
+        model = get_model(self.MODEL)
+        settings = {name: getattr(self.config, name) for name in model.settings}
+        tracked = {name: count.read() for name, count in self.batches_tracked.items()}
+        return {name: model.info(name, iteration, tracked.get(name, 0), **settings) for name in self.networks}
+
+    def start_stage(self, stage: int) -> None:
+        """Fresh optimizers at the rate of stage 1, 2, …, and the step that uses them."""
+        raise NotImplementedError
+
+    def step_options(self, network: str) -> dict:
+        """How the options say that this network's steps are taken."""
+        c, averaged = self.config, next(iter(self.networks))
+        if c.ema_decay and self.average is None:
+            self.average = Average(self.networks[averaged], c.ema_decay)
+        if c.amp_level == "O2" and network not in self.loss_scales:
+            float16_convolutions(self.networks[network])
+            self.loss_scales[network] = LossScale(network)
+        return {
+            "accumulate": c.gradient_accumulation,
+            "clip": c.clip_grad_norm,
+            "average": self.average if network == averaged else None,
+            "loss_scale": self.loss_scales.get(network),
+            "count": self.skips,
+        }
+
+    def step(self, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, ...]:
+        """One iteration, which follows `iteration` others. Losses as in LOSSES; nothing is read from the device."""
+        raise NotImplementedError
+
+    def sample_rows(self, count: int = 4) -> list[Row]:
+        """The first pictures of the last iteration, a column for each of SAMPLE_TITLES."""
+        raise NotImplementedError
+
+
+def load_vgg(
+    config, network: nn.Cell, info: NetworkInfo, losses: tuple[str, ...], origin: str = "torchvision's"
+) -> nn.Cell | None:
+    """The VGG that losses look through, filled; None where all of their weights, the options `losses`, are 0.
+
+    Raises InputError where the file is needed but not given, or holds another network than `info`.
+    """
+    if not any(getattr(config, name) for name in losses):
+        return None
+    if not config.pretrained_vgg:
+        raise InputError(
+            f"the losses on VGG features need --pretrained_vgg FILE.ckpt (convert.py makes it from {origin} "
+            f"{info.model.upper()}); {' '.join(f'--{name} 0' for name in losses)} trains without them"
+        )
+    load_network(network_file(config.pretrained_vgg, info.network), network, info)
+    return network
