@@ -137,7 +137,7 @@ launch() {
 
 # launch_distributed TARGET ARGUMENTS...: the body of run_distribute_train_*.
 launch_distributed() {
-    local target="$1" count options log_dir
+    local target="$1" count options msrun log_dir
     shift
     if has_help "$@"; then
         launch_help train.py "$target" "device_num $TRAIN_ARGUMENTS"
@@ -146,16 +146,36 @@ launch_distributed() {
     fi
     count="${1:-}"
     [[ "$count" =~ ^[1-9][0-9]*$ ]] || die "DEVICE_NUM '$count' is no number of devices; see $(basename "$0") --help"
-    [ "$count" -gt 1 ] || die "DEVICE_NUM 1: run_standalone_train_${target,,}.sh trains on one device"
+    read_hosts "$count"
+    [[ "$count" -gt 1 || "${NODE_NUM:-1}" -gt 1 ]] ||
+        die "DEVICE_NUM 1: run_standalone_train_${target,,}.sh trains on one device"
     shift
     read_arguments "$target" "$TRAIN_ARGUMENTS" "$@"
     choose_python requirements.txt
-    # A folder for each start: the log of a run that died must outlive its --resume.
+    # A folder for each start: the log of a run that died must outlive its --resume. And one for each host: they may
+    # share the file system.
     log_dir="$(value_of save_path "${options[@]}")"
     log_dir="${log_dir:-outputs}/logs/$(date +%Y%m%d-%H%M%S)"
-    # msrun's own display of the logs is off (no rank has that number): msrun.py shows rank 0's.
-    run_command "$PYTHON" "$ROOT/scripts/msrun.py" "--worker_num=$count" "--local_worker_num=$count" \
-        "--log_dir=$log_dir" --join=True "--tail_worker_log=$count" "$ROOT/train.py" "${options[@]}"
+    [ "${NODE_NUM:-1}" -eq 1 ] || log_dir="$log_dir-host$NODE_RANK"
+    run_command "$PYTHON" "$ROOT/scripts/msrun.py" "${msrun[@]}" "--log_dir=$log_dir" "$ROOT/train.py" "${options[@]}"
+}
+
+# read_hosts DEVICE_NUM: set `msrun` to its options for this host's part of the job, as the environment has it.
+read_hosts() {
+    local count="$1" nodes="${NODE_NUM:-1}" rank="${NODE_RANK:-}" port="${MASTER_PORT:-8118}" ranks
+    local number='^(0|[1-9][0-9]{0,4})$'
+    [[ "$nodes" =~ $number && "$nodes" != 0 ]] || die "NODE_NUM '$nodes' is no number of hosts"
+    ranks=$((nodes * count))
+    # msrun's own display of the logs is off (no rank has that number): msrun.py shows one rank's.
+    msrun=("--worker_num=$ranks" "--local_worker_num=$count" --join=True "--tail_worker_log=$ranks")
+    [ "$nodes" -gt 1 ] || return 0
+    [[ "$rank" =~ $number && "$rank" -lt "$nodes" ]] ||
+        die "NODE_RANK '$rank': each of the NODE_NUM=$nodes hosts has its own number, from 0 to $((nodes - 1))"
+    [[ "${MASTER_ADDR:-}" =~ ^[A-Za-z0-9.:_-]+$ ]] ||
+        die "MASTER_ADDR '${MASTER_ADDR:-}': every host needs the address of host 0, a name or an IP address"
+    [[ "$port" =~ $number && "$port" -ge 1024 && "$port" -lt 65535 ]] ||
+        die "MASTER_PORT '$port': a number from 1024 to 65534; the port after it is used as well"
+    msrun+=("--node_rank=$rank" "--master_addr=$MASTER_ADDR" "--master_port=$port")
 }
 
 # value_of NAME OPTIONS...: the value of the last --NAME among them.
@@ -198,5 +218,15 @@ that CUDA_VISIBLE_DEVICES or ASCEND_RT_VISIBLE_DEVICES leave. --batch_size is fo
 writes --save_path; every rank's log is under SAVE_PATH/logs (outputs/logs if only the yaml file says where to save).
 When a rank fails, all end, and its last lines and exit code are shown; --resume then goes on from the newest
 checkpoint. Ctrl-C and SIGTERM go to all ranks.
+
+Several hosts: start the script on each with the same arguments (DEVICE_NUM, the ranks of each host, may then be 1) and
+these environment variables:
+  NODE_NUM     number of hosts; with 1, the default, the others are ignored
+  NODE_RANK    number of this host, from 0
+  MASTER_ADDR  IP address or name of host 0, as the other hosts reach it
+  MASTER_PORT  port on host 0, default 8118; the next port is used as well
+Host 0 runs and shows rank 0; every other host shows its own first rank. The logs of a host are then under
+SAVE_PATH/logs/TIME-hostNODE_RANK. If a host fails or is gone, the job ends on all, with one line that names it.
+docs/training.md has examples.
 END
 }

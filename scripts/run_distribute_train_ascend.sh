@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train on several Ascend cards of this host; --help says how.
+# Train on several Ascend cards of one or more hosts; --help says how.
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 launch_distributed Ascend "$@"

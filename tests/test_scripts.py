@@ -14,6 +14,7 @@ from model_utils.config import load_config
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
+SETTINGS = ("PYTHON", "VIRTUAL_ENV", "DRY_RUN", "NODE_NUM", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
 LAUNCHERS = {  # script: entry point, and the model zoo's order of arguments
     "run_standalone_train": (
         "train.py",
@@ -29,7 +30,7 @@ LAUNCHERS = {  # script: entry point, and the model zoo's order of arguments
 
 def bash(script: Path, *arguments: str, path: str = "", **environment: str) -> subprocess.CompletedProcess:
     """Run a script with `path` in front of PATH and no environment activated."""
-    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHON", "VIRTUAL_ENV", "DRY_RUN")}
+    clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     clean["PATH"] = f"{path}{os.pathsep}{clean['PATH']}" if path else clean["PATH"]
     return subprocess.run(
         ["bash", script, *arguments], env=clean | environment, capture_output=True, text=True, check=False
@@ -95,7 +96,7 @@ def test_a_distributed_run_takes_the_arguments_of_a_standalone_one(target):
     _, (_, *names) = LAUNCHERS["run_standalone_train"]
     values = [f"a {option}" for option in names]
     command = shlex.split(dry_run(f"run_distribute_train_{target.lower()}.sh", "4", *values, "--width", "0.5"))
-    log_dir = command.pop(4)
+    log_dir = command.pop(6)
     assert re.fullmatch(r"--log_dir=a save_path/logs/\d{8}-\d{6}", log_dir)
     options = [word for pair in zip((f"--{option}" for option in names), values, strict=True) for word in pair]
     msrun = [f"{ROOT}/scripts/msrun.py", "--worker_num=4", "--local_worker_num=4", "--join=True", "--tail_worker_log=4"]
@@ -127,6 +128,54 @@ def test_logs_of_ranks_are_in_the_runs_folder(options, folder):
 )
 def test_a_distributed_run_needs_a_number_of_devices(arguments, error):
     done = bash(ROOT / "scripts" / "run_distribute_train_gpu.sh", *arguments, DRY_RUN="1", PYTHON=sys.executable)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {error}\n")
+
+
+@pytest.mark.parametrize("count", [1, 8])
+@pytest.mark.parametrize("environment", [{}, {"MASTER_PORT": "9000"}])
+def test_several_hosts_are_named_to_msrun(count, environment):
+    several = {"NODE_NUM": "3", "NODE_RANK": "2", "MASTER_ADDR": "host-0.example"} | environment
+    command = shlex.split(dry_run("run_distribute_train_gpu.sh", str(count), "", "run", **several))
+    log_dir = command.pop(9)
+    assert re.fullmatch(r"--log_dir=run/logs/\d{8}-\d{6}-host2", log_dir)
+    port = environment.get("MASTER_PORT", "8118")
+    ranks = [
+        f"--worker_num={3 * count}",
+        f"--local_worker_num={count}",
+        "--join=True",
+        f"--tail_worker_log={3 * count}",
+    ]
+    host = ["--node_rank=2", "--master_addr=host-0.example", f"--master_port={port}"]
+    train = [f"{ROOT}/train.py", "--device_target", "GPU", "--save_path", "run"]
+    assert command == [sys.executable, f"{ROOT}/scripts/msrun.py", *ranks, *host, *train]
+
+
+def test_one_host_asks_for_no_other_setting():
+    alone = dry_run("run_distribute_train_cpu.sh", "2", NODE_NUM="1", NODE_RANK="x", MASTER_ADDR="", MASTER_PORT="")
+    assert "--worker_num=2 --local_worker_num=2 --join=True --tail_worker_log=2 --log_dir=outputs/logs/" in alone
+
+
+@pytest.mark.parametrize(
+    ("setting", "error"),
+    [
+        ({"NODE_NUM": "two"}, "NODE_NUM 'two' is no number of hosts"),
+        ({"NODE_NUM": "0"}, "NODE_NUM '0' is no number of hosts"),
+        ({"NODE_RANK": ""}, "NODE_RANK '': each of the NODE_NUM=2 hosts has its own number, from 0 to 1"),
+        ({"NODE_RANK": "2"}, "NODE_RANK '2': each of the NODE_NUM=2 hosts has its own number, from 0 to 1"),
+        ({"NODE_RANK": "-1"}, "NODE_RANK '-1': each of the NODE_NUM=2 hosts has its own number, from 0 to 1"),
+        ({"MASTER_ADDR": ""}, "MASTER_ADDR '': every host needs the address of host 0, a name or an IP address"),
+        ({"MASTER_ADDR": "a b"}, "MASTER_ADDR 'a b': every host needs the address of host 0, a name or an IP address"),
+        ({"MASTER_PORT": "80"}, "MASTER_PORT '80': a number from 1024 to 65534; the port after it is used as well"),
+        (
+            {"MASTER_PORT": "65535"},
+            "MASTER_PORT '65535': a number from 1024 to 65534; the port after it is used as well",
+        ),
+        ({"MASTER_PORT": "http"}, "MASTER_PORT 'http': a number from 1024 to 65534; the port after it is used as well"),
+    ],
+)
+def test_a_host_that_is_not_named_well_is_one_line(setting, error):
+    several = {"NODE_NUM": "2", "NODE_RANK": "0", "MASTER_ADDR": "10.0.0.1", "DRY_RUN": "1"} | setting
+    done = bash(ROOT / "scripts" / "run_distribute_train_cpu.sh", "1", PYTHON=sys.executable, **several)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {error}\n")
 
 

@@ -1,5 +1,7 @@
 """One optimizer step as one compiled graph, which is not taken where losses or gradients are not finite."""
 
+import itertools
+
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
@@ -168,22 +170,29 @@ class ForwardState(nn.Cell):
             for _, parameter in cell.parameters_and_names(expand=False)
             if not parameter.requires_grad
         ]
-        self.parameters, self.sizes = ParameterTuple(found), [parameter.size for parameter in found]
+        sizes = [parameter.size for parameter in found]
+        self.parameters, self.sizes = ParameterTuple(found), tuple(sizes)
+        self.starts = tuple(itertools.accumulate(sizes[:-1], initial=0))
+        self.join, self.slice = ops.Concat(), ops.Slice()
 
     def construct(self) -> Tensor:
-        vectors = ()
-        for parameter in self.parameters:
-            vectors += (parameter.reshape(-1),)
-        return ops.cat(vectors) if self.sizes else ops.zeros((1,), ms.float32)
+        return self.join(each(_flat, self.parameters)) if self.sizes else ops.zeros((1,), ms.float32)
 
     def restore(self, kept: Tensor) -> Tensor:
         """Put back what construct gave. -> scalar, when it is done"""
         done = ops.zeros((), ms.float32)
         if self.sizes:
-            vectors = ops.split(kept, self.sizes)
-            for i, parameter in enumerate(self.parameters):
-                done = ops.depend(done, ops.assign(parameter, vectors[i].reshape(parameter.shape)))
+            put = ops.partial(_put, self.slice, kept)
+            done = ops.depend(done, each(put, self.parameters, self.starts, self.sizes))
         return done
+
+
+def _flat(parameter: Parameter) -> Tensor:
+    return parameter.reshape(-1)
+
+
+def _put(part: ops.Primitive, vector: Tensor, parameter: Parameter, start: int, size: int) -> Tensor:
+    return ops.assign(parameter, part(vector, (start,), (size,)).reshape(parameter.shape))
 
 
 class LossScale(nn.Cell):
