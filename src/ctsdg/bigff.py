@@ -3,7 +3,7 @@
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
-from src.layers.conv import Conv2d
+from src.layers.conv import Conv2d, Convolve
 
 
 class BiGFF(nn.Cell):
@@ -16,17 +16,25 @@ class BiGFF(nn.Cell):
         super().__init__()
         self.structure_gate = self._gate(channels)
         self.texture_gate = self._gate(channels)
+        self.convolve = Convolve(2 * channels, 2 * channels, 3, padding=1)
         # Zero scales: at initialisation the fusion is a plain concatenation.
         self.texture_gamma = Parameter(initializer("zeros", (1,)))
         self.structure_gamma = Parameter(initializer("zeros", (1,)))
 
     @staticmethod
     def _gate(channels: int) -> nn.SequentialCell:
-        return nn.SequentialCell(Conv2d(2 * channels, channels, 3), nn.Sigmoid())
+        return nn.SequentialCell(Conv2d(2 * channels, channels, 3))
+
+    def _both_gates(self, both: Tensor) -> Tensor:
+        """The gates' convolutions as one: they share their input."""
+        first, second = self.structure_gate[0], self.texture_gate[0]
+        weight = ops.cat((first.weight, second.weight)).astype(first.dtype)
+        gates = self.convolve(both.astype(first.dtype), weight).astype(both.dtype)
+        return ops.bias_add(gates, ops.cat((first.bias, second.bias)))
 
     def construct(self, texture: Tensor, structure: Tensor) -> Tensor:
         both = ops.cat((texture, structure), axis=1)  # (B, 2C, H, W)
-        to_texture, to_structure = self.structure_gate(both), self.texture_gate(both)
+        to_texture, to_structure = ops.split(ops.sigmoid(self._both_gates(both)), texture.shape[1], axis=1)
 
         texture = texture + self.texture_gamma * (to_texture * structure)
         # The published weights gate the updated texture, not the input; keep this order.

@@ -3,8 +3,7 @@
 from mindspore import Tensor, nn, ops
 
 from src.layers.conv import Conv2d
-from src.layers.reduce import sum_channels
-from src.layers.resize import over_channels
+from src.layers.reduce import repeat_channels, sum_channels
 
 
 class RegionAffinityLearning(nn.Cell):
@@ -29,9 +28,11 @@ class RegionAffinityLearning(nn.Cell):
         norm = ops.maximum(ops.sqrt(sum_channels(patches * patches)), 1e-4)
         blocks = ops.unfold(features, 4, padding=1, stride=2)  # (B, 16C, N), what is pasted at that pixel
 
-        pasted = self.attend(patches, self.softmax_scale * patches / norm, blocks)
+        keys = patches * repeat_channels(self.softmax_scale / norm, 9 * channels)
+
+        pasted = self.attend(patches, keys, blocks)
         pasted = pasted.reshape(batch, channels, 16, half[0] * half[1])
-        return ops.fold(pasted, ops.tuple_to_array((height, width)), 4, padding=1, stride=2) / 4.0
+        return ops.fold(pasted, ops.tuple_to_array((height, width)), 4, padding=1, stride=2) * 0.25
 
 
 class _Attend(nn.Cell):
@@ -92,10 +93,12 @@ class MultiScaleFeatureAggregation(nn.Cell):
         )
 
     def construct(self, features: Tensor) -> Tensor:
-        weights = self.weight_calc(features)  # (B, 4, H, W)
+        batch, _, height, width = features.shape
+        weights = self.weight_calc(features).reshape(batch, len(self.DILATIONS), height * width)
         aggregated = 0.0
         for i, conv in enumerate(self.dilated_convs):
-            aggregated = aggregated + conv(features) * over_channels(weights[:, i : i + 1], self.channels)
+            weight = repeat_channels(weights[:, i : i + 1], self.channels).reshape(features.shape)
+            aggregated = aggregated + conv(features) * weight
         return aggregated
 
 

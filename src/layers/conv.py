@@ -43,7 +43,7 @@ class Convolve(nn.Cell):
     """
 
     LARGE = 16  # pixels of the map for each output channel
-    KEPT = 2**22  # numbers of an unfolded map that a layer may keep: 16 MB
+    KEPT = 5 * 2**20  # numbers of an unfolded map that a layer may keep: 20 MB
 
     def __init__(
         self,
@@ -79,6 +79,8 @@ class Convolve(nn.Cell):
         return self.conv(x, weight)
 
     def bprop(self, x: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple:
+        # What follows from x or weight alone would otherwise be computed in the forward already, and kept till now.
+        x, weight = ops.depend(x, dout), ops.depend(weight, dout)
         turns = self.on_cpu and self.stride == 1 and x.shape[2] * x.shape[3] >= self.LARGE * weight.shape[0]
         if not turns:
             return self._input_grad(x, weight, dout), self.weight_grad(x, dout)

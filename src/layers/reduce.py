@@ -19,3 +19,8 @@ def total(x: Tensor) -> Tensor:
 def sum_channels(x: Tensor) -> Tensor:
     """(B, C, N) -> (B, 1, N)"""
     return ops.bmm(ops.ones((x.shape[0], 1, x.shape[1]), x.dtype), x)
+
+
+def repeat_channels(x: Tensor, channels: int) -> Tensor:
+    """(B, 1, N) -> (B, channels, N), whose gradient is such a product too, and not a reduction."""
+    return ops.bmm(ops.ones((x.shape[0], channels, 1), x.dtype), x)

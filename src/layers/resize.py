@@ -23,7 +23,8 @@ class UpsampleBilinear(nn.Cell):
         batch, channels, height, width = x.shape
         maps = batch * channels
         dx = self.product(dout.reshape(2 * maps * height, 2 * width), doubling(width, self.align_corners))
-        rows = self.repeat(doubling(height, self.align_corners).reshape(1, 2 * height, height), (maps, 1, 1))
+        rows = ops.depend(doubling(height, self.align_corners), dout)  # repeated now, not in the forward
+        rows = self.repeat(rows.reshape(1, 2 * height, height), (maps, 1, 1))
         return (self.products(rows, dx.reshape(maps, 2 * height, width)).reshape(x.shape),)
 
 
@@ -66,4 +67,5 @@ class MapProduct(nn.Cell):
         return features * self.repeat(weight, (1, features.shape[1], 1, 1))
 
     def bprop(self, features: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple:
-        return dout * self.repeat(weight, (1, dout.shape[1], 1, 1)), ops.zeros_like(weight)
+        again = ops.depend(weight, dout)  # or MindSpore would keep the repeated map of the forward
+        return dout * self.repeat(again, (1, dout.shape[1], 1, 1)), ops.zeros_like(weight)

@@ -36,7 +36,7 @@ class SpectralNormConv2d(nn.Cell):
         self.bias = Parameter(initializer("zeros", (out_channels,))) if has_bias else None
         self.convolve = Convolve(in_channels, out_channels, kernel_size, stride, padding, dilation)
         u, v = singular_vectors(self.weight.asnumpy().reshape(out_channels, -1))
-        self.product, self.product_nt, self.divide = ops.MatMul(), ops.MatMul(transpose_b=True), DivideBySigma()
+        self.product, self.product_nt, self.scale = ops.MatMul(), ops.MatMul(transpose_b=True), ScaleToNormOne()
         self.u = Parameter(Tensor(u), requires_grad=False)
         self.v = Parameter(Tensor(v), requires_grad=False)
 
@@ -49,38 +49,37 @@ class SpectralNormConv2d(nn.Cell):
         else:
             u, v = self.u.reshape(1, -1), self.v.reshape(1, -1)
             sigma = self.product_nt(self.product_nt(v, matrix), u)
-        weight = self.divide(self.weight, sigma.reshape(()), u, v)
+        weight = self.scale(self.weight, (1.0 / sigma).reshape(()), u, v)
         x = self.convolve(x.astype(self.dtype), weight.astype(self.dtype)).astype(ms.float32)
         return x if self.bias is None else ops.bias_add(x, self.bias)
 
 
-class DivideBySigma(nn.Cell):
-    """weight / σ, whose gradient knows that σ = uᵀWv follows from the weight: the σ and vectors given take none.
+class ScaleToNormOne(nn.Cell):
+    """weight / σ, whose gradient knows that σ = uᵀWv follows from the weight: 1 / σ and the vectors given take none.
 
-    weight: (C_out, C_in, k, k), sigma: scalar, u: (1, C_out), v: (1, C_in k k) -> (C_out, C_in, k, k)
+    weight: (C_out, C_in, k, k), factor: 1 / σ, scalar, u: (1, C_out), v: (1, C_in k k) -> (C_out, C_in, k, k)
+
+    Products, since MindSpore's division by a scalar takes twice their time on a CPU, and 60 MB for half a million
+    numbers.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.product, self.product_tn, self.product_nt = (
-            ops.MatMul(),
-            ops.MatMul(transpose_a=True),
-            ops.MatMul(transpose_b=True),
-        )
+        self.product_tn, self.product_nt = ops.MatMul(transpose_a=True), ops.MatMul(transpose_b=True)
 
-    def construct(self, weight: Tensor, sigma: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        return weight / sigma
+    def construct(self, weight: Tensor, factor: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        return weight * factor
 
-    def bprop(self, weight: Tensor, sigma: Tensor, u: Tensor, v: Tensor, out: Tensor, dout: Tensor) -> tuple:
+    def bprop(self, weight: Tensor, factor: Tensor, u: Tensor, v: Tensor, out: Tensor, dout: Tensor) -> tuple:
         along = self.product_nt(dout.reshape(1, -1), out.reshape(1, -1)).reshape(())
-        dweight = (dout - self.product_tn(along * u, v).reshape(dout.shape)) / sigma
-        return dweight, ops.zeros_like(sigma), ops.zeros_like(u), ops.zeros_like(v)
+        dweight = (dout - self.product_tn(along * u, v).reshape(dout.shape)) * factor
+        return dweight, ops.zeros_like(factor), ops.zeros_like(u), ops.zeros_like(v)
 
 
 def _normalise(x: Tensor) -> tuple:
     """(1, N) -> the vector of length 1 and the length it had, (1, 1)."""
     norm = ops.sqrt(ops.MatMul(transpose_b=True)(x, x))
-    return x / ops.maximum(norm, 1e-12), norm
+    return x * (1.0 / ops.maximum(norm, 1e-12)), norm
 
 
 def singular_vectors(matrix: np.ndarray, iterations: int = 15) -> tuple[np.ndarray, np.ndarray]:
