@@ -1,20 +1,12 @@
 """Make checkpoints of this project from other code's files, or a file of the official PyTorch code from ours.
 
-  convert.py --source official    --model ctsdg     --input FILE.pth --output FOLDER
-  convert.py --source modelzoo    --model ctsdg     --input generator_NNNNNN.ckpt --output FOLDER
-  convert.py --source official    --model dgts      --input places.pth --output FOLDER/generator.ckpt
-  convert.py --source official    --model upsampler --input FILE.pth --output FOLDER/upsampler.ckpt
-  convert.py --source official    --model upsampler --input ITS_DISCRIMINATOR.pth --output FOLDER/discriminator.ckpt
-  convert.py --source torchvision --model vgg16     --input vgg16-397923af.pth --output vgg16.ckpt
-  convert.py --source modelzoo    --model vgg16     --input FILE.ckpt --output vgg16.ckpt
-  convert.py --source torchvision --model vgg19     --input vgg19-dcbb9e9d.pth --output vgg19.ckpt
-  convert.py --source official    --model vgg19     --input FILE.pth --output vgg19_caffe.ckpt
-  convert.py --source torchvision --model resnet50  --input resnet50-0676ba61.pth --output resnet50.ckpt
-  convert.py --source ours        --model MODEL     --input FOLDER --output FILE.pth
+  convert.py --source official --model MODEL --input FILE.pth --output FILE.ckpt
+  convert.py --source ours     --model MODEL --input FOLDER   --output FILE.pth
 
-The official vgg19 is the one of the upsampler's loss. For ours the input may be a network's file as well. Other weights
-of DGTS than those for Places2 need --matching_lambda 0.3, which their file does not say.
-Every array is used exactly once and its shape checked; names that do not fit are listed.
+Sources are official, modelzoo, torchvision and ours; a source that a model has no files of is answered with the list
+of what there is. Where the official file holds several networks, --output is a checkpoint folder. For ours the input
+may be a network's file as well. README.md (Convert) has the commands by the names of the files. Every array is used
+exactly once and its shape checked; names that do not fit are listed.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""CTSDG and DGTS, two image-inpainting networks, as MindSpore cells."""
+"""Image-inpainting networks as MindSpore cells; models.py lists them."""
 
 import os
 

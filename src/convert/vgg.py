@@ -22,10 +22,10 @@ VGG16_TABLE = (
     ("stages.2.4", "features.14", "enc_3.4"),
 )
 
-CAFFE = 2  # the column of the VGG19 that the upsampler's published loss looks through
+CAFFE = 2  # the column of the Caffe-style VGG19, whose files name layers after the paper
 TORCHVISION_VGG19 = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
 
-# Ours, torchvision, the upsampler's.
+# Ours, torchvision, Caffe-style.
 VGG19_TABLE = tuple(
     (f"convs.{i}", f"features.{layer}", tap.replace("relu", "conv"))
     for i, (layer, tap) in enumerate(zip(TORCHVISION_VGG19, VGG19_TAPS, strict=True))
@@ -64,9 +64,9 @@ def vgg19_from_torchvision(path: Path, output: Path) -> str:
 
 
 def vgg19_from_official(path: Path, output: Path) -> str:
-    """The Caffe-style VGG19 of the upsampler's published loss -> one file."""
+    """The Caffe-style VGG19, as one published loss uses it -> one file."""
     _save(as_arrays(read_torch(path), str(path)), CAFFE, path, output, VGG19_CAFFE_INFO)
-    return "the Caffe-style VGG19 of the upsampler's loss"
+    return "the Caffe-style VGG19"
 
 
 def vgg16_to_torchvision(path: Path, output: Path) -> str:
@@ -76,9 +76,9 @@ def vgg16_to_torchvision(path: Path, output: Path) -> str:
 
 
 def vgg19_to_published(path: Path, output: Path) -> str:
-    """Our VGG19 -> the layout it came in: torchvision's features, or that of the upsampler's code."""
+    """Our VGG19 -> the layout it came in: torchvision's features, or the Caffe-style file's."""
     info = _write(path, output, {VGG19_INFO: PYTORCH, VGG19_CAFFE_INFO: CAFFE})
-    return f"VGG19, as {'torchvision' if info == VGG19_INFO else 'the upsampler'} names it"
+    return f"VGG19, as {'torchvision' if info == VGG19_INFO else 'the Caffe-style file'} names it"
 
 
 def _read_torchvision(path: Path, unused_modules: tuple[str, ...]) -> dict[str, np.ndarray]:

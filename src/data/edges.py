@@ -1,4 +1,4 @@
-"""Structure of a picture: its gray version and its Canny edges (CTSDG, Sec. 4.1).
+"""Structure of a picture: its gray version and its Canny edges (Guo et al., ICCV 2021, Sec. 4.1).
 
 The published pipeline turns the [-1, 1] tensor into a gray picture by multiplying by 255 and casting to uint8, where
 negative values wrap. `edge_mode` "published" reproduces that on any host, "clean" uses the picture itself.

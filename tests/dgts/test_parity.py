@@ -11,9 +11,9 @@ import pytest
 from mindspore import Tensor, nn
 
 from src.checkpoint import NetworkInfo, load_network
-from src.convert import dgts
 from src.data.images import load_image, normalise
 from src.data.masks import read_mask, resize_mask
+from src.dgts import convert as dgts
 from src.dgts.attention import coarse_levels
 from src.dgts.embedding import to_patches
 from src.dgts.generator import Generator

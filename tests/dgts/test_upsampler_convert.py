@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from src.checkpoint import load_network, read_network, save_network
-from src.convert import upsampler as convert
+from src.dgts.upsampler import convert
 from src.dgts.upsampler.discriminator import Discriminator
 from src.dgts.upsampler.network import Upsampler
 from src.errors import InputError

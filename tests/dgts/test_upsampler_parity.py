@@ -10,7 +10,7 @@ import pytest
 from mindspore import Tensor
 
 from src.checkpoint import load_network
-from src.convert import upsampler as convert
+from src.dgts.upsampler import convert
 from src.dgts.upsampler.fused import fuse
 from src.dgts.upsampler.loss import UPSAMPLER_TERMS
 from src.dgts.upsampler.network import Upsampler
