@@ -87,6 +87,9 @@ class Model:
 
     training: Callable[[], type["ModelTraining"]] | None = None
 
+    # For benchmarks/speed.py: rows of a name, a batch size, and a function (options, batch) -> a call that is timed.
+    benchmarks: Callable[[], Sequence[tuple[str, int, Callable]]] | None = None
+
     # By --source: input, output -> a few words on what was converted. `convert_options` are what files of a source do
     # not say of themselves: options that their converter gets by name.
     converters: Mapping[str, Callable[..., str]] = field(default_factory=dict)

@@ -23,6 +23,12 @@ def training() -> type:
     return CTSDGTraining
 
 
+def benchmarks() -> tuple:
+    from src.ctsdg.benchmark import ROWS
+
+    return ROWS
+
+
 CTSDG = Model(
     "ctsdg",
     settings={"width": 1.0, "image_size": 256, "align_corners": False, "edge_mode": "published", "sigma": 2.0},
@@ -32,6 +38,7 @@ CTSDG = Model(
     size_multiple=SIZE_MULTIPLE,
     any_size=True,
     training=training,
+    benchmarks=benchmarks,
     converters={"official": from_official, "modelzoo": from_modelzoo, "ours": to_official},
     converts_to_folder=True,
 )

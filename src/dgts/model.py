@@ -79,6 +79,12 @@ def training() -> type:
     return DGTSTraining
 
 
+def benchmarks() -> tuple:
+    from src.dgts.benchmark import ROWS
+
+    return ROWS
+
+
 DGTS = Model(
     "dgts",
     settings={
@@ -98,6 +104,7 @@ DGTS = Model(
     example_holes=((0.2, 0.4), (0, 0), (1, 1), (0.02, 0.1), (0.6, 0.8)),
     parts=parts,
     training=training,
+    benchmarks=benchmarks,
     converters={"official": from_official, "ours": to_official},
     convert_options={"official": ("matching_lambda",)},
 )

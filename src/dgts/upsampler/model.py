@@ -10,10 +10,17 @@ def training() -> type:
     return UpsamplerTraining
 
 
+def benchmarks() -> tuple:
+    from src.dgts.benchmark import UPSAMPLER_ROWS
+
+    return UPSAMPLER_ROWS
+
+
 UPSAMPLER = Model(
     "upsampler",
     settings={"width": 1.0, "image_size": 256},
     architecture=("width",),
     training=training,
+    benchmarks=benchmarks,
     converters={"official": from_official, "ours": to_official},
 )
