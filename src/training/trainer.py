@@ -115,10 +115,11 @@ class Trainer:
         for batch in stop.listen(iterate(dataset)):
             losses = self.model.step(batch, self.done)
             self.done += 1
-            ends = stop.check() or self.done == last
-            if self.done % config.log_frequency_step == 0 or ends:
+            is_last = self.done == last
+            ends = stop.check() or is_last
+            if self.done % config.log_frequency_step == 0 or is_last:
                 totals = self.log(stage, losses, batch)
-            if self.writes and (self.done % config.sample_frequency_step == 0 or self.done == last):
+            if self.writes and (self.done % config.sample_frequency_step == 0 or is_last):
                 self.write_sample()
             if self.writes and (self.done % config.save_checkpoint_steps == 0 or ends):
                 self.save(stage)
