@@ -43,12 +43,14 @@ class SpectralNormConv2d(nn.Cell):
     def construct(self, x: Tensor) -> Tensor:
         matrix = ops.stop_gradient(self.weight).reshape(self.weight.shape[0], -1)  # (C_out, C_in k k)
         if self.training:
-            v, _ = _normalise(self.product(self.u.reshape(1, -1), matrix))  # (1, C_in k k)
-            u, sigma = _normalise(self.product_nt(v, matrix))  # (1, C_out); uᵀWv is the norm of Wv
+            v = _normalise(self.product(self.u.reshape(1, -1), matrix))  # (1, C_in k k)
+            product = self.product_nt(v, matrix)  # (1, C_out)
+            u = _normalise(product)
             x = ops.depend(x, (ops.assign(self.u, u.reshape(-1)), ops.assign(self.v, v.reshape(-1))))
         else:
             u, v = self.u.reshape(1, -1), self.v.reshape(1, -1)
-            sigma = self.product_nt(self.product_nt(v, matrix), u)
+            product = self.product_nt(v, matrix)
+        sigma = self.product_nt(product, u)  # (1, 1)
         weight = self.scale(self.weight, (1.0 / sigma).reshape(()), u, v)
         x = self.convolve(x.astype(self.dtype), weight.astype(self.dtype)).astype(ms.float32)
         return x if self.bias is None else ops.bias_add(x, self.bias)
@@ -76,10 +78,10 @@ class ScaleToNormOne(nn.Cell):
         return dweight, ops.zeros_like(factor), ops.zeros_like(u), ops.zeros_like(v)
 
 
-def _normalise(x: Tensor) -> tuple:
-    """(1, N) -> the vector of length 1 and the length it had, (1, 1)."""
+def _normalise(x: Tensor) -> Tensor:
+    """(1, N) -> the vector of length 1."""
     norm = ops.sqrt(ops.MatMul(transpose_b=True)(x, x))
-    return x * (1.0 / ops.maximum(norm, 1e-12)), norm
+    return x * (1.0 / ops.maximum(norm, 1e-12))
 
 
 def singular_vectors(matrix: np.ndarray, iterations: int = 15) -> tuple[np.ndarray, np.ndarray]:
