@@ -24,7 +24,7 @@ class Inpainter:
 
     def __init__(self, network: nn.Cell, info: NetworkInfo, batch_size: int = 1) -> None:
         self.network, self.info, self.batch_size = network, info, batch_size
-        self.inputs = [tensor.name for tensor in get_model(info.model).inputs]
+        self.inputs = tuple(tensor.name for tensor in get_model(info.model).inputs)
         self.edge_mode = info.edge_mode if "edge" in self.inputs else None  # None: the network takes no edges
 
     @classmethod
