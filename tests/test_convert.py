@@ -11,7 +11,7 @@ import convert
 from model_utils.entry import run
 from src.checkpoint import NetworkInfo, load_network, network_file, read_network, save_network
 from src.convert.names import MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes
-from src.convert.vgg import TORCHVISION_UNUSED, VGG16
+from src.convert.vgg import TORCHVISION_UNUSED, VGG16_TABLE
 from src.ctsdg import Discriminator, Generator
 from src.ctsdg.convert import channel_counts, layout
 from src.ctsdg.generator import ENCODER_STAGES, scaled
@@ -70,9 +70,9 @@ def test_a_table_gives_every_array_of_the_model_zoo_once(name):
 
 def test_vgg16_has_every_array_up_to_the_third_pool():
     shapes = parameter_shapes(VGG16Features())
-    pairs = pair_names(VGG16, MODELZOO, shapes)
+    pairs = pair_names(VGG16_TABLE, MODELZOO, shapes)
     assert {theirs: list(shapes[ours]) for ours, theirs in pairs} == MODELZOO_SHAPES["vgg16"]
-    theirs = {theirs for _, theirs in pair_names(VGG16, PYTORCH, shapes)}
+    theirs = {theirs for _, theirs in pair_names(VGG16_TABLE, PYTORCH, shapes)}
     unused = {name for name in OFFICIAL_SHAPES["vgg16_features"] if name.rsplit(".", 1)[0] in TORCHVISION_UNUSED}
     assert theirs | unused == set(OFFICIAL_SHAPES["vgg16_features"])
     assert not theirs & unused
@@ -212,7 +212,7 @@ def test_torchvision_vgg16_whole_or_features_alone(whole, tmp_path):
 
 
 def test_model_zoo_vgg16_is_the_same(tmp_path):
-    zoo_names = {row[1]: row[2] for row in VGG16}
+    zoo_names = {row[1]: row[2] for row in VGG16_TABLE}
     official = {name: array for name, array in vgg_state({}).items() if name.rsplit(".", 1)[0] in zoo_names}
     state = {f"{zoo_names[name.rsplit('.', 1)[0]]}.{name.rsplit('.', 1)[1]}": array for name, array in official.items()}
     output = run_convert("modelzoo", "vgg16", write_modelzoo(tmp_path / "zoo.ckpt", state), tmp_path / "vgg16.ckpt")
