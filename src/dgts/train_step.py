@@ -1,6 +1,6 @@
 """One iteration of the training of DGTS's generator as one graph."""
 
-from mindspore import Tensor, nn
+from mindspore import nn
 
 from src.dgts.loss import GeneratorLoss
 from src.training.train_step import TrainOneStepCell
@@ -18,6 +18,3 @@ class DGTSTrainOneStepCell(TrainOneStepCell):
         if loss.vgg is not None:
             loss.vgg.set_train(False)
         super().__init__(loss, optimizer, **options)
-
-    def construct(self, image: Tensor, mask: Tensor, key: Tensor) -> tuple:
-        return super().construct(image, mask, key)
