@@ -5,6 +5,7 @@ from mindspore import Tensor, nn, ops
 from src.ctsdg.generator import scaled
 from src.layers.activation import LeakyReLU
 from src.layers.conv import Conv2d
+from src.layers.gradient_sum import GradientSum
 from src.layers.init import init_torch_default
 from src.layers.spectral_norm import SpectralNormConv2d
 
@@ -65,9 +66,11 @@ class Discriminator(nn.Cell):
         self.texture_branch = PatchBranch(3, width)
         self.structure_branch = PatchBranch(2, width)
         self.edge_detector = EdgeDetector(width)
+        self.gradient_sum = GradientSum()
         init_torch_default(self)
 
     def construct(self, image: Tensor, gray: Tensor, edge: Tensor = None) -> tuple:
+        image = self.gradient_sum(image)
         texture = self.texture_branch(image)
         detected = self.edge_detector(image)
         structure = self.structure_branch(ops.cat((detected if edge is None else edge, gray), axis=1))
