@@ -94,15 +94,18 @@ def test_dgts_is_refused():
 
 @pytest.mark.slow
 def test_float16_trains_like_float32(pictures, tmp_path):
-    """CTSDG's own networks, narrow, with the adversarial loss: 200 iterations."""
-    ends = {}
+    """CTSDG's own networks, narrow, with the adversarial loss. At higher rates any rounding takes another path."""
+    runs = {}
     for level in ("O0", "O2"):
         options = SMALL | {"data_root": pictures, "save_path": tmp_path / level, "amp_level": level}
-        options |= {"width": 0.05, "train_iter": 200, "mode": "graph", "gen_lr_train": 1e-3}
+        options |= {"width": 0.05, "train_iter": 100, "mode": "graph", "gen_lr_train": 2e-4}
         run(train_py.main, words(options))
-        ends[level] = np.mean([float(row["generator_loss"]) for row in rows(tmp_path / level)[-50:]])
+        runs[level] = rows(tmp_path / level)
     for network in ("generator", "discriminator"):
-        arrays, _ = read_network(tmp_path / "O2" / "checkpoints" / "0000200" / f"{network}.ckpt")
+        arrays, _ = read_network(tmp_path / "O2" / "checkpoints" / "0000100" / f"{network}.ckpt")
         assert all(np.isfinite(array).all() for array in arrays.values())
-    assert np.mean([float(row["generator_loss"]) for row in rows(tmp_path / "O0")[:10]]) > 1.3 * ends["O0"]
-    assert ends["O2"] == pytest.approx(ends["O0"], rel=0.05)
+    for loss in ("generator_loss", "loss_valid", "discriminator_loss"):
+        float32, float16 = ([float(row[loss]) for row in runs[level]] for level in ("O0", "O2"))
+        np.testing.assert_allclose(float16, float32, rtol=0.03)
+        assert float32 != float16
+    assert float16[-1] < 0.98 * float16[0]
