@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="session", autouse=True)
 def device() -> None:
     """The CPU, chosen before anything is computed: MindSpore lets nobody choose later, an entry point included."""
-    import mindspore as ms
+    from model_utils.device import set_device
 
-    ms.set_device("CPU")
+    set_device("CPU", 0)
 
 
 @pytest.fixture
