@@ -42,7 +42,7 @@ def main(config: Config) -> None:
     check_headers(image_paths, config.center_crop)
     mask_paths = list_images(config.eval_masks_root)
     check_masks(mask_paths, config.mask_polarity)
-    inpainter = Inpainter.load(config.checkpoint_path, config.chosen(load_options()), config.eval_batch_size)
+    inpainter = Inpainter(config.checkpoint_path, config.chosen(load_options()), config.eval_batch_size)
     refuse_unused(config, inpainter.info.model)
     make_folder(folder)
 

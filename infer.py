@@ -31,7 +31,7 @@ def main(config: Config) -> None:
     from src.models import load_options
     from src.progress import Progress
 
-    inpainter = Inpainter.load(config.checkpoint_path, config.chosen(load_options()))
+    inpainter = Inpainter(config.checkpoint_path, config.chosen(load_options()))
     refuse_unused(config, inpainter.info.model)
     for folder in sorted({job.output.parent for job in jobs}):
         make_folder(folder)

@@ -62,7 +62,7 @@ def test_example_inputs_are_what_evaluation_would_give():
 
 
 def test_the_difference_is_measured_in_a_fresh_process(mindir, checkpoint):
-    inpainter = Inpainter.load(checkpoint)
+    inpainter = Inpainter(checkpoint)
     (exported,) = try_network(inpainter.network, inpainter.info, 2)
     exported.outputs["composite"][1, 2, 3, 4] += 0.25
     assert largest_difference(mindir, exported, 2, "CPU", 0) == pytest.approx(0.25, abs=1e-4)

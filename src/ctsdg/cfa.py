@@ -38,11 +38,13 @@ class RegionAffinityLearning(nn.Cell):
 class _Attend(nn.Cell):
     """Attention with a floor: queries, keys (B, K, N), values (B, V, N) -> (B, V, N).
 
-    At 256×256 an N×N matrix takes 67 MB a sample. The backward is written out because it then works with three of them,
-    where automatic differentiation keeps about ten.
+    At 256×256 an N×N matrix takes 67 MB a sample, at 1,024×1,024 17 GB: so the forward takes no more than `LARGEST`
+    numbers of it at a time. The backward is written out because it then works with three whole ones, where automatic
+    differentiation keeps about ten.
     """
 
     FLOOR = 1e-8
+    LARGEST = 2**26
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +56,14 @@ class _Attend(nn.Cell):
         self.product_nt = ops.BatchMatMul(transpose_b=True)
 
     def construct(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        return self.product_nt(values, self.affinity(queries, keys))
+        pixels = queries.shape[2]
+        step = max(1, self.LARGEST // pixels)
+        if step >= pixels:
+            return self.product_nt(values, self.affinity(queries, keys))
+        parts = ()
+        for start in range(0, pixels, step):
+            parts += (self.product_nt(values, self.affinity(queries[:, :, start : start + step], keys)),)
+        return ops.cat(parts, axis=2)
 
     def affinity(self, queries: Tensor, keys: Tensor) -> Tensor:
         return ops.maximum(self.softmax(self.product_tn(queries, keys)), self.FLOOR)

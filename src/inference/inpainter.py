@@ -1,45 +1,41 @@
-"""Completing pictures with a trained network: from its checkpoint or its exported file, at any size."""
+"""Completing pictures with a trained network: from its checkpoint or its exported file, at any size.
 
-from collections.abc import Mapping
+from src.inference.inpainter import Inpainter
+inpainter = Inpainter("checkpoints/last")
+completed = inpainter(image, mask)
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from mindspore import nn
-from PIL import Image
 
 from src.checkpoint import NetworkInfo
 from src.data.edges import edge_and_gray
-from src.data.images import normalise, to_uint8
+from src.data.images import normalise
 from src.errors import InputError
+from src.inference.filling import Filling, Sample, fill_in_windows
 from src.inference.mindspore_runtime import load_mindir, run_batches
-from src.inference.windows import shrink, window
+from src.inference.windows import Planner, window_sides
 from src.models import get_model, load_inpainting
 
 
 class Inpainter:
-    """Completes pictures with one network, `batch_size` at a time.
+    """Completes pictures with one network, whose file decides how they are prepared. Several threads may use it.
 
-    `info` is what the network's file says of itself, and decides how pictures are prepared.
+    path: a .mindir file, which knows its batch size, or else a checkpoint: folder, file, checkpoints/last
+    chosen: see load_inpainting; in a .mindir file all of it is decided
+    batch_size: windows that go through the network together
+
+    Raises InputError.
     """
 
-    def __init__(self, network: nn.Cell, info: NetworkInfo, batch_size: int = 1) -> None:
-        self.network, self.info, self.batch_size = network, info, batch_size
-        self.inputs = tuple(tensor.name for tensor in get_model(info.model).inputs)
-        self.edge_mode = info.edge_mode if "edge" in self.inputs else None  # None: the network takes no edges
-
-    @classmethod
-    def load(
-        cls,
-        path: str | Path,
-        chosen: Mapping[str, object] | None = None,
-        batch_size: int = 1,
-    ) -> "Inpainter":
-        """From a .mindir file, which knows its batch size, or else from a checkpoint: folder, file, checkpoints/last.
-
-        chosen: see load_inpainting; in a .mindir file all of it is decided. Raises InputError.
-        """
+    def __init__(self, path: str | Path, chosen: Mapping[str, object] | None = None, batch_size: int = 1) -> None:
         if Path(path).suffix != ".mindir":
-            return cls(*load_inpainting(path, chosen or {}), batch_size)
+            self._use(*load_inpainting(path, chosen or {}), batch_size)
+            return
         network, info, batch_size = load_mindir(Path(path), chosen or {})
         model = get_model(info.model)
         if model.build is None or info.network != "generator":
@@ -47,7 +43,107 @@ class Inpainter:
         for name in model.build_options:
             if name in (chosen or {}):
                 raise InputError(f"{path} is complete in itself; leave --{name} out, or give a checkpoint")
-        return cls(network, info, batch_size)
+        self._use(network, info, batch_size, fixed_size=True)
+
+    @classmethod
+    def of(cls, network: nn.Cell, info: NetworkInfo, batch_size: int = 1) -> "Inpainter":
+        """With a network that is loaded already."""
+        inpainter = cls.__new__(cls)
+        inpainter._use(network, info, batch_size)
+        return inpainter
+
+    def _use(self, network: nn.Cell, info: NetworkInfo, batch_size: int, fixed_size: bool = False) -> None:
+        self.network, self.info, self.batch_size = network, info, batch_size
+        model = get_model(info.model)
+        self.inputs = tuple(tensor.name for tensor in model.inputs)
+        self.edge_mode = info.edge_mode if "edge" in self.inputs else None  # None: the network takes no edges
+        self.sides = window_sides(info.image_size, model.any_size and not fixed_size)
+        self.lock = threading.Lock()  # MindSpore runs one thing at a time
+
+    def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Fill the holes of a picture; what is known does not change by a bit.
+
+        image: uint8 or uint16, gray (H, W), gray and alpha (H, W, 2), RGB (H, W, 3) or RGB and alpha (H, W, 4); alpha
+        stays as it is
+        mask: (H, W), bool or uint8, white (True, 255) in the holes; gray blends what is filled with what is known
+        -> as image
+
+        Raises ValueError for other shapes or types.
+        """
+        image, mask = np.asarray(image), np.asarray(mask)
+        if image.dtype not in (np.uint8, np.uint16) or image.shape[2:] not in ((), (1,), (2,), (3,), (4,)):
+            raise ValueError(f"image: {image.dtype} {image.shape} is no uint8 or uint16 picture (H, W[, 1 … 4])")
+        if mask.shape != image.shape[:2] or mask.dtype not in (np.bool_, np.uint8):
+            raise ValueError(f"mask: {mask.dtype} {mask.shape} is no bool or uint8 {image.shape[:2]}")
+        hole = mask.astype(np.float32) / (1 if mask.dtype == np.bool_ else 255)
+        planes = image.reshape(*image.shape[:2], -1)
+        colours = planes.shape[2] - (planes.shape[2] in (2, 4))
+        colour = planes[..., :colours] if colours == 3 else np.repeat(planes[..., :1], 3, axis=2)
+        filled, result = self.fill(colour, hole), planes.copy()
+        inside = hole > 0
+        if colours == 1:  # the mean, so that what is known stays exact
+            result[inside, 0] = np.rint(filled[inside].mean(axis=-1)).astype(image.dtype)
+        else:
+            result[inside, :3] = filled[inside]
+        return result.reshape(image.shape)
+
+    def fill(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        """picture: uint8 or uint16 (H, W, 3), RGB; hole: float32 (H, W) in [0, 1], how much of a pixel is to be filled,
+        or bool -> as picture"""
+        (filled,) = self.fill_all([(picture, hole)])
+        return filled
+
+    def fill_all(self, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
+        """`fill` for many, in order: windows of as many pictures as a batch takes go through the network together."""
+        pairs, waiting = iter(pairs), []
+        while True:
+            for picture, hole in pairs:
+                waiting.append(_Job(self._filling(picture, hole)))
+                if len(waiting) >= self.batch_size:
+                    break
+            if not waiting:
+                return
+            while not waiting[0].done:
+                self._advance([job for job in waiting if not job.done])
+            yield waiting.pop(0).result
+
+    def _filling(self, picture: np.ndarray, hole: np.ndarray) -> Filling:
+        inside = hole > 0
+        if not inside.any():
+            return picture.copy()
+        filled = yield from fill_in_windows(picture, inside, Planner(inside, self.sides, self.info.image_size))
+        edge = inside & (hole < 1)
+        if edge.any():
+            share = hole[edge][:, None]
+            filled[edge] = np.rint(share * filled[edge] + (1 - share) * picture[edge]).astype(picture.dtype)
+        return filled
+
+    def _advance(self, jobs: list["_Job"]) -> None:
+        """Run the windows that pictures wait for, those of one size together."""
+        samples = [sample for job in jobs for sample in job.samples]
+        outputs = [None] * len(samples)
+        for side in {len(sample.image) for sample in samples}:
+            members = [i for i, sample in enumerate(samples) if len(sample.image) == side]
+            for first in range(0, len(members), self.batch_size):
+                part = members[first : first + self.batch_size]
+                for i, output in zip(part, self._complete_samples([samples[i] for i in part]), strict=True):
+                    outputs[i] = output
+        start = 0
+        for job in jobs:
+            end = start + len(job.samples)
+            job.send(outputs[start:end])
+            start = end
+
+    def _complete_samples(self, samples: list[Sample]) -> np.ndarray:
+        """-> float32 (B, S, S, 3), 0 … 255"""
+        arrays = {
+            "image": np.stack([normalise(sample.image) for sample in samples]),
+            "mask": np.stack([sample.known[None] for sample in samples]).astype(np.float32),
+        }
+        if self.edge_mode:
+            pairs = [edge_and_gray(sample.image, self.edge_mode, self.info.sigma) for sample in samples]
+            arrays["edge"], arrays["gray"] = map(np.stack, zip(*pairs, strict=True))
+        return (self.complete(**arrays).transpose(0, 2, 3, 1) + 1) * np.float32(127.5)
 
     def complete(self, **arrays: np.ndarray) -> np.ndarray:
         """The network's composites of any number of pictures of its own size.
@@ -55,25 +151,20 @@ class Inpainter:
         image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; edge, gray: (B, 1, S, S), where it takes them
         -> float32 (B, 3, S, S) in [-1, 1], known pixels as they were
         """
-        (composites,) = run_batches(self.network, [arrays[name] for name in self.inputs], self.batch_size)
+        with self.lock:
+            (composites,) = run_batches(self.network, [arrays[name] for name in self.inputs], self.batch_size)
         return composites
 
-    def fill(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        """Fill the hole of a picture of any size; what is known does not change by a bit.
 
-        picture: uint8 (H, W, 3); hole: bool (H, W) -> uint8 (H, W, 3)
-        """
-        if not hole.any():
-            return picture.copy()
-        part = window(hole)
-        image, known = shrink(picture[part], hole[part], self.info.image_size)
-        inputs = {"image": normalise(image), "mask": known[None].astype(np.float32)}
-        if self.edge_mode:
-            inputs["edge"], inputs["gray"] = edge_and_gray(image, self.edge_mode, self.info.sigma)
-        composite = to_uint8(self.complete(**{name: array[None] for name, array in inputs.items()})[0])
+class _Job:
+    """A picture on its way: the windows it waits for, and at last the result."""
 
-        height, width = hole[part].shape
-        composite = Image.fromarray(composite).resize((width, height), Image.Resampling.LANCZOS)
-        filled = picture.copy()
-        filled[part][hole[part]] = np.asarray(composite)[hole[part]]
-        return filled
+    def __init__(self, filling: Filling) -> None:
+        self.filling, self.samples, self.done, self.result = filling, [], False, None
+        self.send(None)
+
+    def send(self, outputs: list[np.ndarray] | None) -> None:
+        try:
+            self.samples = self.filling.send(outputs)
+        except StopIteration as stop:
+            self.samples, self.done, self.result = [], True, stop.value

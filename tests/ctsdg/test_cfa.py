@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from src.ctsdg.cfa import CFA, MultiScaleFeatureAggregation, RegionAffinityLearning
+from src.ctsdg.cfa import CFA, MultiScaleFeatureAggregation, RegionAffinityLearning, _Attend
 from tests.parity.gradients import gradients
 
 
@@ -36,6 +36,13 @@ def test_region_affinity_equals_patches_as_kernels_and_so_does_its_gradient(mode
     (expected * torch.from_numpy(upstream.asnumpy())).sum().backward()
     np.testing.assert_allclose(found, expected.detach().numpy(), atol=1e-5)
     np.testing.assert_allclose(grad, features.grad.numpy(), atol=1e-4)
+
+
+def test_affinity_in_parts_equals_affinity_at_once(mode, rand, monkeypatch):
+    features = rand(2, 3, 8, 12)
+    whole = RegionAffinityLearning()(features).asnumpy()
+    monkeypatch.setattr(_Attend, "LARGEST", 24 * 7)  # 7 of 24 queries at a time
+    np.testing.assert_allclose(RegionAffinityLearning()(features).asnumpy(), whole, rtol=0, atol=1e-6)
 
 
 def test_a_flat_map_rebuilds_itself(mode):

@@ -47,7 +47,7 @@ def files(checkpoint, tmp_path) -> Path:
 
 def refusal(path: Path, chosen: dict | None = None, **options) -> str:
     with pytest.raises(InputError) as error:
-        Inpainter.load(path, chosen, **options)
+        Inpainter(path, chosen, **options)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -60,7 +60,7 @@ def test_examples_hold_all_kinds_of_masks():
 
 def test_a_checkpoint_completes_pictures_whatever_the_hole(checkpoint):
     arrays = example_inputs(INFO, 5)
-    inpainter = Inpainter.load(checkpoint, batch_size=5)
+    inpainter = Inpainter(checkpoint, batch_size=5)
     assert (inpainter.info, inpainter.inputs, inpainter.edge_mode) == (INFO, ("image", "mask"), None)
     composites = inpainter.complete(**arrays)
     known = arrays["mask"].repeat(3, 1) == 1
@@ -71,7 +71,7 @@ def test_a_checkpoint_completes_pictures_whatever_the_hole(checkpoint):
 def test_how_to_run_may_be_chosen_and_what_was_learnt_not(checkpoint):
     arrays = example_inputs(INFO, 1)
     chosen = {"fill_order": "raster", "sequential_steps": 2, "matching_lambda": 0.3, "model": "dgts"}
-    inpainter = Inpainter.load(checkpoint, chosen)
+    inpainter = Inpainter(checkpoint, chosen)
     assert (inpainter.info.fill_order, inpainter.info.sequential_steps) == ("raster", 2)
     _, order = inpainter.network.low_resolution(*(Tensor(array) for array in arrays.values()))
     order = order.asnumpy()[0]
@@ -87,7 +87,7 @@ def test_the_upsampler_is_beside_the_generator_or_named(files, tmp_path):
     line = refusal(files)
     assert line.startswith(f"{files}/generator.ckpt makes small pictures, and there is no upsampler.ckpt beside it")
     for path in (tmp_path, tmp_path / "upsampler.ckpt"):
-        Inpainter.load(files, {"upsampler_path": str(path)})
+        Inpainter(files, {"upsampler_path": str(path)})
     assert "upsampler.ckpt does not exist" in refusal(files, {"upsampler_path": str(files)})
 
 
@@ -162,7 +162,7 @@ def mindir(checkpoint, tmp_path_factory) -> Path:
 @pytest.mark.slow
 def test_the_exported_file_computes_what_the_checkpoint_computes(mindir, checkpoint):
     arrays = example_inputs(INFO, 5)
-    exported, inpainter = Inpainter.load(mindir), Inpainter.load(checkpoint, batch_size=2)
+    exported, inpainter = Inpainter(mindir), Inpainter.load(checkpoint, batch_size=2)
     assert (exported.info, exported.batch_size) == (INFO, 2)
     np.testing.assert_allclose(exported.complete(**arrays), inpainter.complete(**arrays), rtol=0, atol=1e-4)
 
