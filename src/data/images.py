@@ -57,7 +57,7 @@ def list_split(root: str | Path, anno_path: str | Path = "", split: str = "train
     try:
         lines = anno_path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{anno_path} cannot be read as a partition file: {_reason(error)}") from error
+        raise InputError(f"{anno_path} cannot be read as a partition file: {reason(error)}") from error
 
     paths = []
     for number, line in enumerate(lines, start=1):
@@ -84,8 +84,8 @@ def check_headers(paths: Sequence[Path], center_crop: int = 0) -> None:
     Raises InputError with the number of broken files and the first three, also for pictures smaller than the crop.
     """
     with ThreadPoolExecutor() as pool:
-        faults = list(pool.map(lambda path: _fault(path, center_crop), paths))
-    broken = [f"{path} ({fault})" for path, fault in zip(paths, faults, strict=True) if fault]
+        faults = list(pool.map(lambda path: fault(path, center_crop), paths))
+    broken = [f"{path} ({why})" for path, why in zip(paths, faults, strict=True) if why]
     if broken:
         listed = ", ".join(broken[:3]) + (", ..." if len(broken) > 3 else "")
         raise InputError(f"{len(broken)} of {len(paths)} pictures cannot be used, remove or replace them: {listed}")
@@ -103,7 +103,7 @@ def decode(path: str | Path) -> Image.Image:
             image.load()
             return _to_eight_bits(image)
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, zlib.error and others
-        raise InputError(f"{path} cannot be read as a picture: {_reason(error)}") from error
+        raise InputError(f"{path} cannot be read as a picture: {reason(error)}") from error
 
 
 def prepare_image(image: Image.Image, image_size: int, center_crop: int = 0) -> np.ndarray:
@@ -185,7 +185,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("RGBA") if image.mode == "P" else image
 
 
-def _fault(path: Path, center_crop: int) -> str:
+def fault(path: Path, center_crop: int = 0) -> str:
     """Why the file cannot be used, or nothing."""
     try:
         with Image.open(path) as image:
@@ -196,7 +196,7 @@ def _fault(path: Path, center_crop: int) -> str:
         if not _ends_with(path, marker):
             decode(path)  # valid files may carry bytes behind their end, so only the decoder can tell
     except Exception as error:
-        return _reason(error)
+        return reason(error)
     return ""
 
 
@@ -206,7 +206,7 @@ def _ends_with(path: Path, marker: bytes) -> bool:
         return marker in file.read()
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """One line for the user from whatever the decoder raised."""
     if isinstance(error, InputError):
         error = error.__cause__
@@ -214,4 +214,6 @@ def _reason(error: Exception) -> str:
         return "not a picture file"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller"
     return " ".join(str(error).split()) or type(error).__name__

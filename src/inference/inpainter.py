@@ -61,8 +61,17 @@ class Inpainter:
     def fill(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         """Fill the hole of a picture of any size; what is known does not change by a bit.
 
-        picture: uint8 (H, W, 3); hole: bool (H, W) -> uint8 (H, W, 3)
+        picture: uint8 or uint16 (H, W, 3); hole: (H, W) in [0, 1], how much of each pixel is to be filled -> as picture
         """
+        inside, scale = hole > 0, 257 if picture.dtype == np.uint16 else 1
+        eight_bits = np.rint(picture / scale).astype(np.uint8)
+        new = self._fill(eight_bits, inside)[inside] * np.float32(scale)  # (N, 3)
+        old, filled = picture[inside].astype(np.float32), picture.copy()
+        filled[inside] = np.rint(old + hole[inside, None].astype(np.float32) * (new - old))
+        return filled
+
+    def _fill(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        """picture: uint8 (H, W, 3); hole: bool (H, W) -> uint8 (H, W, 3)"""
         if not hole.any():
             return picture.copy()
         part = window(hole)
