@@ -4,8 +4,9 @@ Orientation tags (EXIF) are not applied: the published weights saw the stored pi
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,17 @@ def check_headers(paths: Sequence[Path], center_crop: int = 0) -> None:
         raise InputError(f"{len(broken)} of {len(paths)} pictures cannot be used, remove or replace them: {listed}")
 
 
+@contextmanager
+def open_image(path: str | Path) -> Iterator[Image.Image]:
+    """Image.open that reads every TIFF as it is.
+
+    Given a name, Pillow (13.0) maps an uncompressed file into memory, with its sides confused if its orientation tag
+    lays it on the side.
+    """
+    with open(path, "rb") as file, Image.open(file) as image:
+        yield image
+
+
 def read_rgb(path: str | Path) -> Image.Image:
     """The picture as 8-bit RGB: gray is repeated, alpha dropped, 16 bits cut to 8. Raises InputError."""
     return decode(path).convert("RGB")
@@ -99,7 +111,7 @@ def read_rgb(path: str | Path) -> Image.Image:
 def decode(path: str | Path) -> Image.Image:
     """The picture with 8 bits per channel in whatever layout it has. Raises InputError that names the file."""
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             image.load()
             return _to_eight_bits(image)
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, zlib.error and others

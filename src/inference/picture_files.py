@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from src.data.images import reason
+from src.data.images import open_image, reason
 from src.errors import InputError
 from src.inference import sixteen_bits
 from src.inference.sixteen_bits import CHANNELS, ORIENTATION
@@ -122,8 +122,10 @@ class Picture:
 
         Only what is filled is brought to the file's colours, so the rest cannot change.
         """
+        if not inside.any():
+            return self
         new = rgb[inside]  # (N, 3)
-        if self.header.mode == "CMYK" and len(new):
+        if self.header.mode == "CMYK":
             new = np.asarray(Image.fromarray(new[None]).convert("CMYK"))[0]
         elif self.header.colours == 1:
             new = np.rint(new @ np.array([[0.299], [0.587], [0.114]]))  # Pillow's weights of red, green, blue
@@ -135,7 +137,7 @@ class Picture:
 def read_header(path: Path) -> Header:
     """Raises InputError for a file that is no picture, and for one whose pixels could not be written back."""
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             deep, mode = sixteen_bits.mode_of(image), image.mode  # before Placement, which may read a PNG to its end
             place = Placement.of(image)
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's photo, and extras
@@ -159,7 +161,7 @@ def read_picture(path: Path) -> Picture:
     """Raises InputError that names the file."""
     header = read_header(path)
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             image.load()  # also of 16 bits, for Pillow finds the damage that OpenCV passes over
             if header.depth == 8:
                 image = ImageOps.exif_transpose(image)
