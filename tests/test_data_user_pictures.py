@@ -1,5 +1,4 @@
 import logging
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+import infer as infer_py
+from model_utils.entry import run
 from src.errors import InputError
 from src.inference.jobs import Job, check_job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
 from src.inference.picture_files import read_header
@@ -361,59 +362,80 @@ def test_the_report_is_one_page_that_shows_every_picture(tmp_path):
     assert "http" not in page
 
 
-FOLDER = 100
+BROKEN = {  # number of the picture: what its line says
+    "00.png": "truncated",
+    "01.jpg": "not a picture file",
+    "02.webp": "its mask",
+    "03.tif": "no mask",
+    "08.tif": "holds 2 pictures",
+}
 
 
-@pytest.fixture
-def hundred(tmp_path, checkpoint):
-    """The options of a run over 100 small pictures, five of them broken in as many ways."""
-    for folder in ("in", "masks"):
-        (tmp_path / folder).mkdir()
-    for number in range(FOLDER):
-        suffix = (".png", ".jpg", ".webp", ".tif", ".bmp")[number % 5]
-        RGB.save(tmp_path / "in" / f"{number:02}{suffix}")
-        Image.fromarray(HOLE).save(tmp_path / "masks" / f"{number:02}.png")
-    truncated = tmp_path / "in" / "10.png"
-    truncated.write_bytes(truncated.read_bytes()[:1000])
-    (tmp_path / "in" / "21.jpg").write_text("no picture")
-    Image.fromarray(HOLE.T).save(tmp_path / "masks" / "32.png")
-    (tmp_path / "masks" / "43.png").unlink()
-    RGB.save(tmp_path / "in" / "63.tif", save_all=True, append_images=[RGB])
-    return {
-        "checkpoint_path": checkpoint,
-        "image": tmp_path / "in",
-        "mask": tmp_path / "masks",
-        "output": tmp_path / "out",
-        "mode": "pynative",
-    }
+def folder_with_five_broken(root: Path, count: int) -> dict[str, Path]:
+    """The options of a run over `count` small pictures, BROKEN among them."""
+    images, masks = root / "in", root / "masks"
+    for folder in (images, masks):
+        folder.mkdir()
+    for number in range(count):
+        RGB.save(images / f"{number:02}{('.png', '.jpg', '.webp', '.tif', '.bmp')[number % 5]}")
+        Image.fromarray(HOLE).save(masks / f"{number:02}.png")
+    (images / "00.png").write_bytes((images / "00.png").read_bytes()[:1000])
+    (images / "01.jpg").write_text("no picture")
+    Image.fromarray(HOLE.T).save(masks / "02.png")
+    (masks / "03.png").unlink()
+    RGB.save(images / "08.tif", save_all=True, append_images=[RGB])
+    return {"image": images, "mask": masks, "output": root / "out", "report": root / "report.html"}
 
 
-def infer(options: dict, **more: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / "infer.py", *words(options | more)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "100"})
+def infer(options: dict) -> subprocess.CompletedProcess:
+    command = [sys.executable, ROOT / "infer.py", *words(options)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_broken_files_of_a_folder_are_named_and_the_others_done(hundred, tmp_path):
-    done = infer(hundred, report=tmp_path / "report.html")
+@pytest.mark.parametrize("count", [12, pytest.param(100, marks=pytest.mark.slow)])
+def test_broken_files_of_a_folder_are_named_and_the_others_done(count, tmp_path, checkpoint):
+    options = folder_with_five_broken(tmp_path, count) | {"checkpoint_path": checkpoint, "mode": "pynative"}
+    done = infer(options)
+    *lines, last = done.stderr.splitlines()
     assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    names = ("10.png", "21.jpg", "32.webp", "43.tif", "63.tif")
-    listed = ", ".join(str(tmp_path / "in" / name) for name in names)
-    assert done.stderr.splitlines()[-1] == f"95 of 100 pictures filled; 5 could not be: {listed}"
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 5
-    for line, fact in zip(errors, ("truncated", "not a picture file", "40x60", "no mask", "holds 2"), strict=True):
+    listed = ", ".join(str(tmp_path / "in" / name) for name in BROKEN)
+    assert last == f"{count - 5} of {count} pictures filled; 5 could not be: {listed}"
+    errors = [line for line in lines if line.startswith("error: ")]
+    for line, (name, fact) in zip(errors, BROKEN.items(), strict=True):
+        assert name in line
         assert fact in line
-    assert len(list((tmp_path / "out").iterdir())) == 95
-    assert not [name for name in names if (tmp_path / "out" / name).exists()]
-    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<img") == 3 * 95
+    assert not any(line.startswith(" ") for line in lines)  # no traceback
+    names = {path.name for path in (tmp_path / "in").iterdir()}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names - BROKEN.keys()
+    assert options["report"].read_text(encoding="utf-8").count("<img") == 3 * (count - 5)
 
-    # A second run has only the broken ones to do: none of them can be, which is one line.
-    again = infer(hundred, skip_existing="true")
-    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
-    assert "nor can the other 4 pictures be filled" in again.stderr
-    (tmp_path / "out" / "00.png").unlink()
-    again = infer(hundred, skip_existing="true")
-    assert "1 of 6 pictures filled; 5 could not be" in again.stderr
-    assert "filled 1 in" in again.stdout
-    assert "(94 were there already)" in again.stdout
+
+def test_a_second_run_may_skip_what_is_there(tmp_path, checkpoint, capsys):
+    options = folder_with_five_broken(tmp_path, 10) | {"checkpoint_path": checkpoint, "mode": "pynative"}
+    del options["report"]
+    sound = [path for path in (tmp_path / "in").iterdir() if path.name not in BROKEN]
+    (tmp_path / "out").mkdir()
+    for path in sound:
+        (tmp_path / "out" / path.name).write_text("done")
+
+    def again(**more: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            run(infer_py.main, words(options | {"skip_existing": "true"} | more))
+        return (stop.value.code, *capsys.readouterr())
+
+    code, out, err = again()  # none of what is left can be filled
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "nor can the other 4 pictures be filled" in err
+    assert again(overwrite="true")[2].startswith("error: --skip_existing keeps what --overwrite replaces")
+
+    (tmp_path / "out" / sound[0].name).unlink()
+    code, out, err = again()
+    assert code == 1
+    assert err.splitlines()[-1].startswith("1 of 6 pictures filled; 5 could not be: ")
+    assert "(4 were there already)" in out
+    assert [path for path in sound if (tmp_path / "out" / path.name).read_bytes() != b"done"] == sound[:1]
+
+    for name in BROKEN:
+        (tmp_path / "in" / name).unlink()
+    run(infer_py.main, words(options | {"skip_existing": "true"}))
+    assert capsys.readouterr().out == f"nothing to fill (5 were there already): {tmp_path}/out\n"
