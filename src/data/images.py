@@ -94,13 +94,18 @@ def check_headers(paths: Sequence[Path], center_crop: int = 0) -> None:
 
 @contextmanager
 def open_image(path: str | Path) -> Iterator[Image.Image]:
-    """Image.open that reads every TIFF as it is.
+    """Image.open, with an InputError that names the file for all that fails in it and in the block.
 
-    Given a name, Pillow (13.0) maps an uncompressed file into memory, with its sides confused if its orientation tag
-    lays it on the side.
+    By way of a file object: given a name, Pillow (13.0) maps an uncompressed TIFF into memory, and confuses its sides
+    if its orientation tag lays it on one of them.
     """
-    with open(path, "rb") as file, Image.open(file) as image:
-        yield image
+    try:
+        with open(path, "rb") as file, Image.open(file) as image:
+            yield image
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, zlib.error and others
+        raise InputError(f"{path} cannot be read as a picture: {reason(error)}") from error
 
 
 def read_rgb(path: str | Path) -> Image.Image:
@@ -110,12 +115,9 @@ def read_rgb(path: str | Path) -> Image.Image:
 
 def decode(path: str | Path) -> Image.Image:
     """The picture with 8 bits per channel in whatever layout it has. Raises InputError that names the file."""
-    try:
-        with open_image(path) as image:
-            image.load()
-            return _to_eight_bits(image)
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, zlib.error and others
-        raise InputError(f"{path} cannot be read as a picture: {reason(error)}") from error
+    with open_image(path) as image:
+        image.load()
+        return _to_eight_bits(image)
 
 
 def prepare_image(image: Image.Image, image_size: int, center_crop: int = 0) -> np.ndarray:

@@ -64,7 +64,7 @@ class Inpainter:
         picture: uint8 or uint16 (H, W, 3); hole: (H, W) in [0, 1], how much of each pixel is to be filled -> as picture
         """
         inside, scale = hole > 0, 257 if picture.dtype == np.uint16 else 1
-        eight_bits = np.rint(picture / scale).astype(np.uint8)
+        eight_bits = picture if scale == 1 else np.rint(picture / np.float32(scale)).astype(np.uint8)
         new = self._fill(eight_bits, inside)[inside] * np.float32(scale)  # (N, 3)
         old, filled = picture[inside].astype(np.float32), picture.copy()
         filled[inside] = np.rint(old + hole[inside, None].astype(np.float32) * (new - old))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from src.data.images import fault, list_images, reason
+from src.data.images import fault, list_images, open_image
 from src.data.masks import evenly_spaced, read_mask_gray, warn_of_odd_masks
 from src.errors import InputError
 from src.inference.picture_files import (
@@ -129,11 +128,8 @@ def check_job(job: Job) -> None:
         why = fault(path)
         if why:
             raise InputError(f"{path} cannot be read as a picture: {why}")
-    try:
-        with Image.open(job.mask) as mask:
-            shown = Placement.of(mask).shown
-    except Exception as error:
-        raise InputError(f"{job.mask} cannot be read as a picture: {reason(error)}") from error
+    with open_image(job.mask) as mask:
+        shown = Placement.of(mask).shown
     if shown not in (header.place.shown, header.place.stored):
         sizes = " or ".join(f"{width}x{height}" for width, height in sorted({header.place.stored, header.place.shown}))
         raise InputError(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from src.data.images import open_image, reason
+from src.data.images import open_image
 from src.errors import InputError
 from src.inference import sixteen_bits
 from src.inference.sixteen_bits import CHANNELS, ORIENTATION
@@ -136,42 +136,40 @@ class Picture:
 
 def read_header(path: Path) -> Header:
     """Raises InputError for a file that is no picture, and for one whose pixels could not be written back."""
-    try:
-        with open_image(path) as image:
-            deep, mode = sixteen_bits.mode_of(image), image.mode  # before Placement, which may read a PNG to its end
-            place = Placement.of(image)
-            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's photo, and extras
-            key, profile = image.info.get("transparency"), image.info.get("icc_profile")
-            # Pillow leaves out channels that are neither colour nor alpha.
-            extra = image.format == "TIFF" and image.tag_v2.get(CHANNELS, 1) > len(image.getbands())
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, zlib.error and others
-        raise InputError(f"{path} cannot be read as a picture: {reason(error)}") from error
+    with open_image(path) as image:
+        return _header(path, image)
+
+
+def _header(path: Path, image: Image.Image) -> Header:
+    """image: opened, not yet read."""
+    deep, mode = sixteen_bits.mode_of(image), image.mode  # before Placement, which may read a PNG to its end
+    place = Placement.of(image)
+    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's photo, and extras
     if frames > 1:
         raise InputError(f"{path} holds {frames} pictures, all but one of which would be lost; save that one alone")
+    # Pillow leaves out channels that are neither colour nor alpha.
+    extra = image.format == "TIFF" and image.tag_v2.get(CHANNELS, 1) > len(image.getbands())
     if extra or deep == "" or (deep is None and mode not in MODES):
         what = "channels beside its colours" if extra else f"pixels of a rare kind (Pillow's mode {mode})"
         raise InputError(f"{path} has {what}, which would be lost; save it as RGB with 8 or 16 bits per channel first")
-    mode = deep or MODES[mode]
+    mode, key = deep or MODES[mode], image.info.get("transparency")
     if key is not None and not mode.endswith("A"):
         mode += "A"
-    return Header(mode, 16 if deep else 8, place, profile, key)
+    return Header(mode, 16 if deep else 8, place, image.info.get("icc_profile"), key)
 
 
 def read_picture(path: Path) -> Picture:
     """Raises InputError that names the file."""
-    header = read_header(path)
-    try:
-        with open_image(path) as image:
-            image.load()  # also of 16 bits, for Pillow finds the damage that OpenCV passes over
-            if header.depth == 8:
-                image = ImageOps.exif_transpose(image)
-                # By way of RGBA, the one mode to which Pillow brings every transparent colour.
-                image = image.convert("RGBA") if header.mode == "LA" else image
-                pixels = np.asarray(image.convert(header.mode))
-    except Exception as error:
-        raise InputError(f"{path} cannot be read as a picture: {reason(error)}") from error
-    if header.depth == 16:
-        pixels = upright(sixteen_bits.read_pixels(path, header.mode, header.key), header.place.orientation)
+    with open_image(path) as image:
+        header = _header(path, image)
+        image.load()  # also of 16 bits, for Pillow finds the damage that OpenCV passes over
+        if header.depth == 16:
+            pixels = upright(sixteen_bits.read_pixels(path, header.mode, header.key), header.place.orientation)
+        else:
+            image = ImageOps.exif_transpose(image)
+            # By way of RGBA, the one mode to which Pillow brings every transparent colour.
+            image = image.convert("RGBA") if header.mode == "LA" else image
+            pixels = np.asarray(image.convert(header.mode))
     return Picture(header, pixels.reshape(*pixels.shape[:2], -1))
 
 

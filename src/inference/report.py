@@ -17,11 +17,12 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fafafa; max-width: 1160px; margin: 2em auto;
   padding: 0 1em }
 h1 { font-size: 1.4em; font-weight: 600 }
-section { background: #fff; border: 1px solid #ddd; border-radius: 6px; margin: 1.2em 0; padding: .8em 1em }
+section { background: #fff; border: 1px solid #ddd; border-radius: 6px; margin: 1.2em 0; padding: .8em 1em;
+  break-inside: avoid }
 section.failed { border-color: #c33 }
 h2 { font-size: 1em; margin: 0; overflow-wrap: anywhere }
 p { margin: 0 0 .6em; color: #666 }
-.row { display: flex; flex-wrap: wrap; gap: 12px }
+.row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 12px }
 figure { margin: 0 }
 figcaption { font-size: .85em; color: #666 }
 img { display: block; max-width: 100% }
@@ -54,7 +55,8 @@ class Report:
         """The page. failures: what could not be filled, and why."""
         total = len(self.rows) + len(failures)
         title = f"{len(self.rows)} of {total} {'picture' if total == 1 else 'pictures'} filled"
-        failed = "".join(f"<li><b>{escape(str(job.image))}</b>: {escape(why)}</li>" for job, why in failures.items())
+        lines = [why if str(job.image) in why else f"{job.image}: {why}" for job, why in failures.items()]
+        failed = "".join(f"<li>{escape(line)}</li>" for line in lines)
         if failed:
             failed = f'<section class="failed"><h2>Could not be filled</h2><ul>{failed}</ul></section>'
         return (

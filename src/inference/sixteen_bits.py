@@ -106,4 +106,5 @@ def write_tiff(path: Path, pixels: np.ndarray, orientation: int, profile: bytes 
         predictor=True,
         extratags=tags,
         metadata=None,
+        software=False,
     )
