@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import infer as infer_py
 from model_utils.entry import run
@@ -131,6 +132,18 @@ def test_one_picture_of_several_is_refused(tmp_path):
     RGB.save(tmp_path / "pages.tif", save_all=True, append_images=[RGB])
     with pytest.raises(InputError, match=r"pages\.tif holds 2 pictures, all but one of which would be lost"):
         read_header(tmp_path / "pages.tif")
+
+
+@pytest.mark.parametrize(("gamma", "fits"), [(45455, True), (100000, False)])
+def test_a_gamma_that_viewers_do_not_assume_is_refused(gamma, fits, tmp_path):
+    chunks = PngInfo()
+    chunks.add(b"gAMA", gamma.to_bytes(4, "big"))
+    RGB.save(tmp_path / "a.png", pnginfo=chunks)
+    if fits:
+        assert read_header(tmp_path / "a.png").mode == "RGB"
+    else:
+        with pytest.raises(InputError, match=r"a\.png has a gamma of its own \(1\), which would be lost"):
+            read_header(tmp_path / "a.png")
 
 
 def test_a_picture_too_large_for_pillow_is_one_line(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from src.data.images import open_image
+from src.data.images import open_image, turned
 from src.inference.jobs import Job, check_job
 from src.inference.picture_files import as_stored, upright
 from src.inference.user_files import Settings, fill_files
@@ -142,7 +142,7 @@ def read(path: Path, case: Case) -> np.ndarray:
     if case.depth == 8:
         with open_image(path) as image:
             image.load()
-            pixels = np.asarray(by_way_of_rgba(ImageOps.exif_transpose(image), case.after))
+            pixels = np.asarray(by_way_of_rgba(turned(image), case.after))
             return pixels.reshape(*pixels.shape[:2], -1)
     if case.suffix == ".tif":
         pixels = tifffile.imread(path)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from src.errors import InputError
 
@@ -108,16 +108,24 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
         raise InputError(f"{path} cannot be read as a picture: {reason(error)}") from error
 
 
+def turned(image: Image.Image) -> Image.Image:
+    """A picture as its orientation tag says. image: as it was read from a file."""
+    return image if image.format == "TIFF" else ImageOps.exif_transpose(image)  # Pillow turns TIFFs while reading
+
+
 def read_rgb(path: str | Path) -> Image.Image:
     """The picture as 8-bit RGB: gray is repeated, alpha dropped, 16 bits cut to 8. Raises InputError."""
     return decode(path).convert("RGB")
 
 
-def decode(path: str | Path) -> Image.Image:
-    """The picture with 8 bits per channel in whatever layout it has. Raises InputError that names the file."""
+def decode(path: str | Path, upright: bool = False) -> Image.Image:
+    """The picture with 8 bits per channel in whatever layout it has. Raises InputError that names the file.
+
+    `upright`: as viewers show it, turned by its orientation tag.
+    """
     with open_image(path) as image:
         image.load()
-        return _to_eight_bits(image)
+        return _to_eight_bits(turned(image) if upright else image)
 
 
 def prepare_image(image: Image.Image, image_size: int, center_crop: int = 0) -> np.ndarray:

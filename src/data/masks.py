@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from src.data.images import check_headers, decode
 from src.errors import InputError
@@ -33,9 +33,7 @@ def read_mask_gray(path: str | Path, upright: bool = False) -> np.ndarray:
     Alpha is dropped, except where the picture has one colour throughout and only alpha varies: then the mask was
     drawn in alpha, and opaque is white. `upright`: as viewers show it, turned by its orientation tag.
     """
-    image = decode(path)
-    if upright:
-        image = ImageOps.exif_transpose(image)
+    image = decode(path, upright)
     if "A" in image.getbands():
         *colour, alpha = image.convert("RGBA").split()
         low, high = alpha.getextrema()

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from src.data.images import open_image
+from src.data.images import open_image, turned
 from src.errors import InputError
 from src.inference import sixteen_bits
 from src.inference.sixteen_bits import CHANNELS, ORIENTATION
@@ -22,6 +22,7 @@ FORMATS = {
 }
 LONGEST_SIDE = {"JPEG": 65500, "WebP": 16383}
 JPEG_QUALITY = 95
+SRGB_GAMMA = 1 / 2.2  # what viewers assume where a PNG says nothing
 
 # Pillow's mode of a file -> the one it is filled in: a filling has other colours than black and white, or a palette's.
 MODES = {"1": "L", "P": "RGB", "PA": "RGBA"} | {mode: mode for mode in ("L", "LA", "RGB", "RGBA", "CMYK")}
@@ -152,10 +153,13 @@ def _header(path: Path, image: Image.Image) -> Header:
     if extra or deep == "" or (deep is None and mode not in MODES):
         what = "channels beside its colours" if extra else f"pixels of a rare kind (Pillow's mode {mode})"
         raise InputError(f"{path} has {what}, which would be lost; save it as RGB with 8 or 16 bits per channel first")
+    profile, gamma = image.info.get("icc_profile"), image.info.get("gamma", SRGB_GAMMA)
+    if not profile and "srgb" not in image.info and abs(gamma - SRGB_GAMMA) > 0.01:
+        raise InputError(f"{path} has a gamma of its own ({gamma:.3g}), which would be lost; give it a colour profile")
     mode, key = deep or MODES[mode], image.info.get("transparency")
     if key is not None and not mode.endswith("A"):
         mode += "A"
-    return Header(mode, 16 if deep else 8, place, image.info.get("icc_profile"), key)
+    return Header(mode, 16 if deep else 8, place, profile, key)
 
 
 def read_picture(path: Path) -> Picture:
@@ -166,7 +170,7 @@ def read_picture(path: Path) -> Picture:
         if header.depth == 16:
             pixels = upright(sixteen_bits.read_pixels(path, header.mode, header.key), header.place.orientation)
         else:
-            image = ImageOps.exif_transpose(image)
+            image = turned(image)
             # By way of RGBA, the one mode to which Pillow brings every transparent colour.
             image = image.convert("RGBA") if header.mode == "LA" else image
             pixels = np.asarray(image.convert(header.mode))
