@@ -76,11 +76,12 @@ def main(config: Config) -> None:
         with staged(report_path.parent) as folder:
             report.write(folder / report_path.name, failures)
     done, total = len(jobs) - len(failures), "1 picture" if len(jobs) == 1 else f"{len(jobs)} pictures"
-    print(f"filled {done if failures else total} in {time.monotonic() - start:.1f} s{skipped}: {config.output}")
+    count = f"{done} of {total}" if failures else total
+    print(f"filled {count} in {time.monotonic() - start:.1f} s{skipped}: {config.output}")
     if failures:
         names = ", ".join(str(job.image) for job in list(failures)[:NAMED])
         more = f" and {len(failures) - NAMED} more" if len(failures) > NAMED else ""
-        print(f"{done} of {total} filled; {len(failures)} could not be: {names}{more}", file=sys.stderr)
+        print(f"{count} filled; {len(failures)} could not be: {names}{more}", file=sys.stderr)
         sys.exit(1)
 
 
