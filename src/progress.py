@@ -42,6 +42,11 @@ class Progress:
             self.shown = now
             self._show(now, numbers)
 
+    def say(self, line: str) -> None:
+        """Print a line that stays, in place of the bar, which the next update draws below it."""
+        print(f"\r{line}\x1b[K" if self.unfinished_line else line, file=self.stream, flush=True)
+        self.unfinished_line = False
+
     def _show(self, now: float, numbers: dict[str, float]) -> None:
         parts = [f"{self.done}/{self.total}", *self._pace(now)]
         parts += [f"{name} {value:.4g}" for name, value in numbers.items()]

@@ -1,18 +1,29 @@
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+import infer as infer_py
+from model_utils.entry import run
 from src.errors import InputError
-from src.inference.user_files import ORIENTATION, Job, check_jobs, fill_file, list_jobs
+from src.inference.jobs import Job, check_job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
+from src.inference.picture_files import read_header
+from src.inference.report import Report
+from src.inference.user_files import Settings, fill_files
+from tests.command_line import ROOT, words
 
 SIZE = (40, 60)
 HOLE = np.zeros(SIZE, bool)
 HOLE[10:20, 15:30] = True
 ORANGE = (200, 100, 50)
+ORIENTATION = 274
 RNG = np.random.default_rng(0)
 RGB = Image.fromarray(RNG.integers(0, 256, (*SIZE, 3), np.uint8))
 ALPHA = Image.fromarray(RNG.integers(1, 256, SIZE, np.uint8))
@@ -32,22 +43,30 @@ def touch(*paths: Path) -> None:
 
 
 def paint(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    assert (picture.shape, picture.dtype) == ((*SIZE, 3), np.uint8)
-    filled = picture.copy()
-    filled[hole] = ORANGE
-    return filled
+    """Orange, blended by the weights of the hole."""
+    assert picture.shape == (*hole.shape, 3)
+    orange = np.array(ORANGE) * (257 if picture.dtype == np.uint16 else 1)
+    return np.rint(picture + hole[..., None] * (orange - picture.astype(float))).astype(picture.dtype)
 
 
-def fill(path: Path) -> Image.Image:
+def fill(path: Path, output: str = "out.png", mask: np.ndarray = HOLE, **settings: object) -> Image.Image:
     """Do the whole job of infer.py on one file, with paint as the network."""
-    mask, output = path.parent / "mask.png", path.parent / "filled" / "out.png"
-    Image.fromarray(HOLE).save(mask)
-    output.parent.mkdir()
-    job = Job(path, mask, output)
-    check_jobs([job], "white_hole")
-    fill_file(job, paint, "white_hole")
-    assert [file.name for file in output.parent.iterdir()] == ["out.png"]
+    mask_path, output = path.parent / "mask.png", path.parent / "filled" / output
+    Image.fromarray(mask).save(mask_path)
+    output.parent.mkdir(exist_ok=True)
+    job = Job(path, mask_path, output)
+    check_job(job)
+    assert fill_files([job], paint, Settings(**settings), many=False) == {}
+    assert not list(output.parent.glob(".*"))
     return Image.open(output)
+
+
+def camera(path: Path, orientation: int = 6, **options: object) -> Path:
+    """A photo with the tags of a phone."""
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[0x010F] = orientation, "a camera"
+    RGB.save(path, exif=exif, icc_profile=b"\0" * 16 + b"RGB " + bytes(108), **options)
+    return path
 
 
 LAYOUTS = {  # name of the file: picture, options of saving, mode of the result
@@ -81,36 +100,171 @@ def test_every_layout_is_filled_in_its_own_and_known_pixels_stay(name, tmp_path)
     assert (after[HOLE][:, :3] == orange).all()
 
 
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.tiff"])
+def test_16_bits_stay_16_bits_even_in_another_format(name, tmp_path):
+    pixels = RNG.integers(0, 65536, (*SIZE, 3), np.uint16)
+    cv2.imwrite(str(tmp_path / "rgb16.png"), pixels)
+    fill(tmp_path / "rgb16.png", name)
+    after = cv2.imread(str(tmp_path / "filled" / name), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(after[~HOLE], pixels[~HOLE])
+    assert (after[HOLE] == np.array(ORANGE[::-1]) * 257).all()
+
+
 @pytest.mark.parametrize(
-    ("name", "pixels"),
+    ("name", "options"),
     [
-        ("gray16.png", RNG.integers(0, 65536, SIZE, np.uint16)),
-        ("rgb16.png", RNG.integers(0, 65536, (*SIZE, 3), np.uint16)),
-        ("rgba16.png", RNG.integers(0, 65536, (*SIZE, 4), np.uint16)),
-        ("rgb16.tif", RNG.integers(0, 65536, (*SIZE, 3), np.uint16)),
-        ("float.tif", RNG.random(SIZE, np.float32)),
+        ("float.tif", {"data": RNG.random(SIZE, np.float32)}),
+        ("signed.tif", {"data": RNG.integers(0, 99, SIZE, np.int16)}),
+        ("long.tif", {"data": RNG.integers(0, 99, SIZE, np.int32)}),
+        ("white_is_0.tif", {"data": RNG.integers(0, 99, SIZE, np.uint16), "photometric": "miniswhite"}),
+        ("planes.tif", {"data": RNG.integers(0, 99, (3, *SIZE), np.uint16), "planarconfig": "separate"}),
+        ("ink.tif", {"data": RNG.integers(0, 99, (*SIZE, 4), np.uint16), "photometric": "separated"}),
+        ("fifth_channel.tif", {"data": RNG.integers(0, 99, (*SIZE, 5), np.uint8), "photometric": "separated"}),
     ],
 )
-def test_more_than_8_bits_are_refused_rather_than_cut(name, pixels, tmp_path):
-    cv2.imwrite(str(tmp_path / name), pixels)
-    with pytest.raises(InputError, match="more than 8 bits per channel"):
-        fill(tmp_path / name)
+def test_pixels_that_could_not_be_written_back_are_refused(name, options, tmp_path):
+    tifffile.imwrite(tmp_path / name, **({"photometric": "rgb"} if name == "planes.tif" else {}) | options)
+    with pytest.raises(InputError, match=rf"{name} has .* which would be lost; save it as RGB"):
+        read_header(tmp_path / name)
 
 
-def test_colours_that_are_not_rgb_are_refused(tmp_path):
-    RGB.convert("CMYK").save(tmp_path / "print.jpg")
-    with pytest.raises(InputError, match=r"print.jpg is in colour mode CMYK, .* save it as RGB first"):
-        fill(tmp_path / "print.jpg")
+def test_one_picture_of_several_is_refused(tmp_path):
+    RGB.save(tmp_path / "pages.tif", save_all=True, append_images=[RGB])
+    with pytest.raises(InputError, match=r"pages\.tif holds 2 pictures, all but one of which would be lost"):
+        read_header(tmp_path / "pages.tif")
 
 
-def test_orientation_and_profile_stay_and_the_rest_of_the_tags_does_not(tmp_path):
+@pytest.mark.parametrize(("gamma", "fits"), [(45455, True), (100000, False)])
+def test_a_gamma_that_viewers_do_not_assume_is_refused(gamma, fits, tmp_path):
+    chunks = PngInfo()
+    chunks.add(b"gAMA", gamma.to_bytes(4, "big"))
+    RGB.save(tmp_path / "a.png", pnginfo=chunks)
+    if fits:
+        assert read_header(tmp_path / "a.png").mode == "RGB"
+    else:
+        with pytest.raises(InputError, match=r"a\.png has a gamma of its own \(1\), which would be lost"):
+            read_header(tmp_path / "a.png")
+
+
+def test_a_picture_too_large_for_pillow_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    RGB.save(tmp_path / "huge.png")
+    with pytest.raises(
+        InputError, match=r"huge\.png cannot be read as a picture: more than 2,000 pixels; make it small"
+    ):
+        check_job(Job(tmp_path / "huge.png", tmp_path / "huge.png", tmp_path / "x.png"))
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "output", "line"),
+    [
+        (with_alpha(RGB), {}, "x.jpg", "JPEG cannot hold RGB with alpha; choose PNG or WebP or TIFF"),
+        (with_alpha(RGB), {}, "x.bmp", "BMP cannot hold RGB with alpha; choose PNG or WebP or TIFF"),
+        (Image.fromarray(np.zeros(SIZE, np.uint16)), {}, "x.jpg", "JPEG cannot hold 16-bit gray; choose PNG or TIFF"),
+        (RGB.convert("CMYK"), {}, "x.png", "PNG cannot hold CMYK; choose JPEG or TIFF"),
+        (RGB, {"icc_profile": bytes(128)}, "x.bmp", "BMP cannot hold a colour profile; choose PNG or JPEG or WebP or"),
+        (
+            RGB.convert("L"),
+            {"icc_profile": bytes(16) + b"GRAY"},
+            "x.webp",
+            "WebP cannot hold a profile of gray; choose",
+        ),
+        (RGB.resize((16400, 1)), {}, "x.webp", "a side of WebP has at most 16383 pixels; choose PNG or TIFF"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused_with_those_that_can(source, options, output, line, tmp_path):
+    path = tmp_path / ("in.tif" if source.mode == "CMYK" else "in.png")
+    source.save(path, **options)
+    with pytest.raises(InputError) as error:
+        fill(path, output, np.zeros(source.size[::-1], bool))
+    assert f"{output}: {line}" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp", "x.tif"])
+def test_orientation_and_profile_stay_and_the_rest_of_the_tags_does_not(name, tmp_path):
+    result = fill(camera(tmp_path / "photo.jpg"), name)
+    tags = dict(result.getexif())
+    assert tags[ORIENTATION] == 6
+    assert 0x010F not in tags
+    assert result.info["icc_profile"][16:20] == b"RGB "
+    assert sorted(result.size) == sorted(RGB.size)  # newer Pillows give the sides of a TIFF as shown
+
+
+def test_a_phones_photo_takes_a_mask_as_shown_and_as_stored(tmp_path):
+    photo = camera(tmp_path / "photo.png")
+    pictures = [np.asarray(fill(photo, mask=mask)) for mask in (HOLE, np.rot90(HOLE, -1))]
+    np.testing.assert_array_equal(*pictures)
+    assert (pictures[0][HOLE] == ORANGE).all()
+    np.testing.assert_array_equal(pictures[0][~HOLE], np.asarray(RGB)[~HOLE])
+
+
+def test_a_mask_whose_size_says_nothing_is_as_shown(tmp_path):
+    photo = camera(tmp_path / "photo.png", orientation=3)
+    assert (np.asarray(fill(photo, mask=np.rot90(HOLE, 2)))[HOLE] == ORANGE).all()
+
+
+def test_a_mask_with_a_tag_of_its_own_is_turned_by_it(tmp_path):
     exif = Image.Exif()
-    exif[ORIENTATION], exif[0x010F] = 6, "a camera"
-    RGB.save(tmp_path / "photo.jpg", exif=exif, icc_profile=b"profile")
-    result = fill(tmp_path / "photo.jpg")
-    assert dict(result.getexif()) == {ORIENTATION: 6}
-    assert result.info["icc_profile"] == b"profile"
-    assert result.size == RGB.size
+    exif[ORIENTATION] = 3
+    Image.fromarray(HOLE).save(tmp_path / "tagged.png", exif=exif)
+    job = Job(camera(tmp_path / "photo.png", orientation=3), tmp_path / "tagged.png", tmp_path / "x.png")
+    check_job(job)
+    fill_files([job], paint, Settings(), many=False)
+    assert (np.asarray(Image.open(job.output))[HOLE] == ORANGE).all()
+
+
+def test_soft_masks_blend(tmp_path):
+    RGB.save(tmp_path / "a.png")
+    mask = np.zeros(SIZE, np.uint8)
+    mask[5], mask[6], mask[7] = 51, 127, 255
+    before = np.asarray(RGB).astype(float)
+    soft, hard = (np.asarray(fill(tmp_path / "a.png", mask=mask, mask_edge=edge)) for edge in ("soft", "hard"))
+    for row, weight in ((5, 0.2), (6, 127 / 255), (7, 1.0)):
+        assert np.abs(soft[row] - (before[row] + weight * (ORANGE - before[row]))).max() <= 0.51
+    np.testing.assert_array_equal(np.delete(soft, (5, 6, 7), axis=0), np.delete(before, (5, 6, 7), axis=0))
+    np.testing.assert_array_equal(np.delete(hard, 7, axis=0), np.delete(before, 7, axis=0))
+    inverse = fill(tmp_path / "a.png", mask=255 - mask, mask_edge="soft", mask_polarity="black_hole")
+    np.testing.assert_array_equal(np.asarray(inverse), soft)
+
+
+def test_cmyk_stays_cmyk(tmp_path):
+    ink = Image.frombytes("CMYK", RGB.size, RNG.integers(0, 256, (*SIZE, 4), np.uint8).tobytes())
+    ink.save(tmp_path / "print.tif")
+    tiff, jpeg = fill(tmp_path / "print.tif", "out.tif"), fill(tmp_path / "print.tif", "out.jpg")
+    assert (tiff.mode, jpeg.mode) == ("CMYK", "CMYK")
+    np.testing.assert_array_equal(np.asarray(tiff)[~HOLE], np.asarray(ink)[~HOLE])
+    for result in (tiff, jpeg):
+        inner = np.asarray(result.convert("RGB"))[12:18, 20:25].astype(int)
+        assert np.abs(inner - ORANGE).max() <= (0 if result is tiff else 20)
+
+
+def test_quality_decides_how_large_jpeg_and_webp_are(tmp_path):
+    RGB.save(tmp_path / "a.png")
+
+    def size(name: str, quality: int) -> int:
+        fill(tmp_path / "a.png", name, quality=quality)
+        return (tmp_path / "filled" / name).stat().st_size
+
+    for name in ("x.jpg", "x.webp"):
+        assert size(name, 10) < size(name, 90) < size(name, 0)
+    after = np.asarray(fill(tmp_path / "a.png", "x.webp"))
+    np.testing.assert_array_equal(after[~HOLE], np.asarray(RGB)[~HOLE])
+
+
+def test_losses_are_said_once(tmp_path, caplog):
+    Image.fromarray(HOLE).save(tmp_path / "m.png")
+    jobs = [Job(tmp_path / "a.png", tmp_path / "m.png", tmp_path / name) for name in ("a.jpg", "b.jpeg", "c.webp")]
+
+    def warnings(jobs: list[Job], quality: int = 0) -> list[str]:
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, logger="inpainting"):
+            warn_of_oddities(jobs, "white_hole", "hard", quality)
+        return [record.getMessage() for record in caplog.records]
+
+    (line,) = warnings(jobs)
+    assert line.startswith("a.jpg and 1 more are written with losses, so known pixels cannot stay exact")
+    assert warnings(jobs[2:]) == []
+    assert "c.webp is written with losses" in warnings(jobs[2:], quality=90)[0]
 
 
 def test_a_hole_that_its_alpha_hides_is_pointed_out(tmp_path, caplog):
@@ -123,56 +277,178 @@ def test_a_hole_that_its_alpha_hides_is_pointed_out(tmp_path, caplog):
 
 
 def test_folders_are_matched_by_name_at_any_depth(tmp_path):
-    touch(tmp_path / "in" / "a.jpg", tmp_path / "in" / "deep" / "b.c.png")
+    touch(tmp_path / "in" / "a.jpg", tmp_path / "in" / "deep" / "b.c.png", tmp_path / "in" / "lone.tiff")
     touch(tmp_path / "masks" / "a.png", tmp_path / "masks" / "deep" / "b.c.bmp", tmp_path / "masks" / "unused.png")
-    touch(tmp_path / "one.png")
+    touch(tmp_path / "one.png", tmp_path / "in" / "out" / "a.jpg")
     folder = str(tmp_path / "in")
 
-    jobs = list_jobs(folder, str(tmp_path / "masks"), str(tmp_path / "out"))
-    below = [tuple(str(path.relative_to(tmp_path)) for path in (job.image, job.mask, job.output)) for job in jobs]
-    assert below == [
-        ("in/a.jpg", "masks/a.png", "out/a.png"),
-        ("in/deep/b.c.png", "masks/deep/b.c.bmp", "out/deep/b.c.png"),
-    ]
+    def below(jobs: list[Job]) -> list[tuple]:
+        paths = [(job.image, job.mask, job.output) for job in jobs]
+        return [tuple(path and path.relative_to(tmp_path).as_posix() for path in row) for row in paths]
 
-    assert {job.mask.name for job in list_jobs(folder, str(tmp_path / "one.png"), str(tmp_path / "out"))} == {"one.png"}
+    # in/out/a.jpg is what an earlier run wrote.
+    assert below(list_jobs(folder, str(tmp_path / "masks"), f"{folder}/out")) == [
+        ("in/a.jpg", "masks/a.png", "in/out/a.jpg"),
+        ("in/deep/b.c.png", "masks/deep/b.c.bmp", "in/out/deep/b.c.png"),
+        ("in/lone.tiff", None, "in/out/lone.tiff"),
+    ]
+    jobs = list_jobs(folder, str(tmp_path / "one.png"), f"{folder}/out", "tiff")
+    assert [job.output.name for job in jobs] == ["a.tif", "b.c.tif", "lone.tiff"]
+    assert {job.mask.name for job in jobs} == {"one.png"}
 
 
 def test_one_picture_goes_to_a_file_or_into_a_folder(tmp_path):
     touch(tmp_path / "a.jpg", tmp_path / "masks" / "a.png")
     image = str(tmp_path / "a.jpg")
     for mask in (tmp_path / "masks" / "a.png", tmp_path / "masks"):
-        expected = Job(tmp_path / "a.jpg", tmp_path / "masks" / "a.png", tmp_path / "x.png")
-        assert list_jobs(image, str(mask), str(tmp_path / "x.png")) == [expected]
-    assert list_jobs(image, str(tmp_path / "masks"), str(tmp_path))[0].output == tmp_path / "a.png"
+        expected = Job(tmp_path / "a.jpg", tmp_path / "masks" / "a.png", tmp_path / "x.webp")
+        assert list_jobs(image, str(mask), str(tmp_path / "x.webp")) == [expected]
+    assert list_jobs(image, str(tmp_path / "masks"), str(tmp_path))[0].output == tmp_path / "a.jpg"
+    assert list_jobs(image, str(tmp_path / "masks"), str(tmp_path), "png")[0].output == tmp_path / "a.png"
 
 
-def test_what_is_missing_or_ambiguous_is_refused(tmp_path):
+def test_names_that_say_too_little_or_too_much_are_refused(tmp_path):
     images, masks, output = (str(tmp_path / name) for name in ("in", "masks", "out"))
-    touch(tmp_path / "in" / "a.jpg", tmp_path / "in" / "b.jpg", tmp_path / "masks" / "a.png")
-    with pytest.raises(InputError, match=r"masks has no mask for .*b.jpg \(1 of 2 pictures lack one\)"):
+    touch(tmp_path / "in" / "a.jpg", tmp_path / "in" / "a.png", tmp_path / "masks" / "a.png")
+    assert len(list_jobs(images, masks, output)) == 2
+    with pytest.raises(InputError, match=r"a.jpg and .*a.png would both be written to .*out/a.png; rename one"):
+        list_jobs(images, masks, output, "png")
+    touch(tmp_path / "masks" / "a.bmp")
+    with pytest.raises(InputError, match=r"a.bmp and .*a.png have the same name"):
         list_jobs(images, masks, output)
-    touch(tmp_path / "in" / "a.png")
-    with pytest.raises(InputError, match=r"a.jpg and .*a.png have the same name"):
-        list_jobs(images, masks, output)
-    for name in ("x.jpg", "x", "x.webp"):
-        with pytest.raises(InputError, match=r"only PNG keeps known pixels exact; give a name in \.png, or a folder"):
-            list_jobs(f"{images}/a.jpg", masks, str(tmp_path / name))
+    for name in ("x.gif", "x", "x.pdf"):
+        with pytest.raises(
+            InputError, match=rf"{name}: pictures are written as \.png .*; give a name that ends in one"
+        ):
+            list_jobs(f"{images}/a.jpg", f"{masks}/a.png", str(tmp_path / name))
+    with pytest.raises(InputError, match=r"x\.png is not a name for --output_format jpg; leave one out"):
+        list_jobs(f"{images}/a.jpg", f"{masks}/a.png", str(tmp_path / "x.png"), "jpg")
+    with pytest.raises(InputError, match=r"--quality 80: no output is JPEG or WebP"):
+        list_jobs(f"{images}/a.jpg", f"{masks}/a.png", str(tmp_path / "x.png"), "", 80)
 
 
 def test_an_input_is_never_written(tmp_path):
-    RGB.save(tmp_path / "a.png")
-    Image.fromarray(HOLE).save(tmp_path / "mask.png")
+    touch(tmp_path / "a.png", tmp_path / "mask.png")
     (tmp_path / "link.png").symlink_to("mask.png")
+    jobs = [Job(tmp_path / "a.png", tmp_path / "mask.png", tmp_path / "b.png")]
+    refuse_inputs([tmp_path / "b.png"], jobs)
     for output in ("a.png", "mask.png", "link.png"):
         with pytest.raises(InputError, match="is an input; give another --output"):
-            check_jobs([Job(tmp_path / "a.png", tmp_path / "mask.png", tmp_path / output)], "white_hole")
+            refuse_inputs([tmp_path / output], jobs)
 
 
 def test_a_mask_of_another_size_names_both(tmp_path):
-    exif = Image.Exif()
-    exif[ORIENTATION] = 6
-    RGB.save(tmp_path / "photo.jpg", exif=exif)
-    Image.fromarray(HOLE.T).save(tmp_path / "mask.png")
-    with pytest.raises(InputError, match=r"photo.jpg is 60x40, its mask .*mask.png 40x60; .* as stored, before"):
-        check_jobs([Job(tmp_path / "photo.jpg", tmp_path / "mask.png", tmp_path / "x.png")], "white_hole")
+    Image.fromarray(HOLE[1:]).save(tmp_path / "mask.png")
+    job = Job(camera(tmp_path / "photo.jpg"), tmp_path / "mask.png", tmp_path / "x.png")
+    (line,) = find_faults([job]).values()
+    assert f"photo.jpg is 40x60 or 60x40, its mask {tmp_path}/mask.png 60x39; give a mask of the" in line
+
+
+def test_damage_behind_an_intact_header_stops_one_picture_alone(tmp_path, capsys):
+    Image.fromarray(HOLE).save(tmp_path / "mask.png")
+    jobs = [Job(tmp_path / name, tmp_path / "mask.png", tmp_path / f"out_{name}") for name in ("a.tif", "b.tif")]
+    for job in jobs:
+        RGB.save(job.image)
+    jobs[0].image.write_bytes(jobs[0].image.read_bytes()[:-1000])
+    assert find_faults(jobs) == {}
+    failures = fill_files(jobs, paint, Settings())
+    assert list(failures) == jobs[:1]
+    assert f"error: {jobs[0].image} cannot be read as a picture: " in capsys.readouterr().err
+    assert jobs[1].output.is_file()
+    with pytest.raises(InputError, match=r"a\.tif cannot be read as a picture"):
+        fill_files(jobs[:1], paint, Settings(), many=False)
+
+
+def test_the_report_is_one_page_that_shows_every_picture(tmp_path):
+    Image.fromarray(HOLE).save(tmp_path / "mask.png")
+    RGB.save(tmp_path / "a <b>.png")
+    with_alpha(RGB).save(tmp_path / "c.png")
+    jobs = [Job(tmp_path / name, tmp_path / "mask.png", tmp_path / f"out_{name}") for name in ("a <b>.png", "c.png")]
+    report = Report()
+    fill_files(jobs, paint, Settings(), report)
+    report.write(tmp_path / "report.html", {Job(tmp_path / "d&e.png", None, tmp_path / "x.png"): "d&e.png has no mask"})
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count('src="data:image/jpeg;base64,') == page.count("src=") == 6
+    for text in ("2 of 3 pictures filled", "a &lt;b&gt;.png", "60x40 pixels, 6.2% filled", "d&amp;e.png has no mask"):
+        assert text in page
+    assert "<script" not in page
+    assert "http" not in page
+
+
+BROKEN = {  # number of the picture: what its line says
+    "00.png": "truncated",
+    "01.jpg": "not a picture file",
+    "02.webp": "its mask",
+    "03.tif": "no mask",
+    "08.tif": "holds 2 pictures",
+}
+
+
+def folder_with_five_broken(root: Path, count: int) -> dict[str, Path]:
+    """The options of a run over `count` small pictures, BROKEN among them."""
+    images, masks = root / "in", root / "masks"
+    for folder in (images, masks):
+        folder.mkdir()
+    for number in range(count):
+        RGB.save(images / f"{number:02}{('.png', '.jpg', '.webp', '.tif', '.bmp')[number % 5]}")
+        Image.fromarray(HOLE).save(masks / f"{number:02}.png")
+    (images / "00.png").write_bytes((images / "00.png").read_bytes()[:1000])
+    (images / "01.jpg").write_text("no picture")
+    Image.fromarray(HOLE.T).save(masks / "02.png")
+    (masks / "03.png").unlink()
+    RGB.save(images / "08.tif", save_all=True, append_images=[RGB])
+    return {"image": images, "mask": masks, "output": root / "out", "report": root / "report.html"}
+
+
+def infer(options: dict) -> subprocess.CompletedProcess:
+    command = [sys.executable, ROOT / "infer.py", *words(options)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("count", [12, pytest.param(100, marks=pytest.mark.slow)])
+def test_broken_files_of_a_folder_are_named_and_the_others_done(count, tmp_path, checkpoint):
+    options = folder_with_five_broken(tmp_path, count) | {"checkpoint_path": checkpoint, "mode": "pynative"}
+    done = infer(options)
+    *lines, last = done.stderr.splitlines()
+    assert done.returncode == 1
+    listed = ", ".join(str(tmp_path / "in" / name) for name in BROKEN)
+    assert last == f"{count - 5} of {count} pictures filled; 5 could not be: {listed}"
+    errors = [line for line in lines if line.startswith("error: ")]
+    for line, (name, fact) in zip(errors, BROKEN.items(), strict=True):
+        assert name in line
+        assert fact in line
+    assert not any(line.startswith(" ") for line in lines)  # no traceback
+    names = {path.name for path in (tmp_path / "in").iterdir()}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names - BROKEN.keys()
+    assert options["report"].read_text(encoding="utf-8").count("<img") == 3 * (count - 5)
+
+
+def test_a_second_run_may_skip_what_is_there(tmp_path, checkpoint, capsys):
+    options = folder_with_five_broken(tmp_path, 10) | {"checkpoint_path": checkpoint, "mode": "pynative"}
+    del options["report"]
+    sound = [path for path in (tmp_path / "in").iterdir() if path.name not in BROKEN]
+    (tmp_path / "out").mkdir()
+    for path in sound:
+        (tmp_path / "out" / path.name).write_text("done")
+
+    def again(**more: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            run(infer_py.main, words(options | {"skip_existing": "true"} | more))
+        return (stop.value.code, *capsys.readouterr())
+
+    code, out, err = again()  # none of what is left can be filled
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "nor can the other 4 pictures be filled" in err
+    assert again(overwrite="true")[2].startswith("error: --skip_existing keeps what --overwrite replaces")
+
+    (tmp_path / "out" / sound[0].name).unlink()
+    code, out, err = again()
+    assert code == 1
+    assert err.splitlines()[-1].startswith("1 of 6 pictures filled; 5 could not be: ")
+    assert "(4 were there already)" in out
+    assert [path for path in sound if (tmp_path / "out" / path.name).read_bytes() != b"done"] == sound[:1]
+
+    for name in BROKEN:
+        (tmp_path / "in" / name).unlink()
+    run(infer_py.main, words(options | {"skip_existing": "true"}))
+    assert capsys.readouterr().out == f"nothing to fill (5 were there already): {tmp_path}/out\n"

@@ -53,6 +53,18 @@ def test_holes_are_filled_and_nothing_else_changes(height, width):
     assert filled[:, wide].mean() > 200  # from below 100
 
 
+def test_16_bits_and_soft_edges():
+    picture = np.random.default_rng(0).integers(0, 30000, (128, 128, 3), np.uint16)
+    weight = strokes(128, 128).astype(np.float32)
+    weight[60] *= 0.25
+    filled = Inpainter.of(WhitePaint(), INFO).fill(picture, weight)
+    assert filled.dtype == np.uint16
+    np.testing.assert_array_equal(filled[weight == 0], picture[weight == 0])
+    np.testing.assert_array_equal(filled[weight == 1], 65535)
+    soft = (weight > 0) & (weight < 1)
+    np.testing.assert_allclose(filled[soft], 0.75 * picture[soft] + 0.25 * 65535, atol=0.51)
+
+
 def test_a_picture_without_a_hole_is_returned_as_it_is():
     network = WhitePaint()
     picture = data.astronaut()[:200, :150]

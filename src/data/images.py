@@ -4,12 +4,13 @@ Orientation tags (EXIF) are not applied: the published weights saw the stored pi
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from src.errors import InputError
 
@@ -57,7 +58,7 @@ def list_split(root: str | Path, anno_path: str | Path = "", split: str = "train
     try:
         lines = anno_path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{anno_path} cannot be read as a partition file: {_reason(error)}") from error
+        raise InputError(f"{anno_path} cannot be read as a partition file: {reason(error)}") from error
 
     paths = []
     for number, line in enumerate(lines, start=1):
@@ -84,11 +85,32 @@ def check_headers(paths: Sequence[Path], center_crop: int = 0) -> None:
     Raises InputError with the number of broken files and the first three, also for pictures smaller than the crop.
     """
     with ThreadPoolExecutor() as pool:
-        faults = list(pool.map(lambda path: _fault(path, center_crop), paths))
-    broken = [f"{path} ({fault})" for path, fault in zip(paths, faults, strict=True) if fault]
+        faults = list(pool.map(lambda path: fault(path, center_crop), paths))
+    broken = [f"{path} ({why})" for path, why in zip(paths, faults, strict=True) if why]
     if broken:
         listed = ", ".join(broken[:3]) + (", ..." if len(broken) > 3 else "")
         raise InputError(f"{len(broken)} of {len(paths)} pictures cannot be used, remove or replace them: {listed}")
+
+
+@contextmanager
+def open_image(path: str | Path) -> Iterator[Image.Image]:
+    """Image.open, with an InputError that names the file for all that fails in it and in the block.
+
+    By way of a file object: given a name, Pillow (13.0) maps an uncompressed TIFF into memory, and confuses its sides
+    if its orientation tag lays it on one of them.
+    """
+    try:
+        with open(path, "rb") as file, Image.open(file) as image:
+            yield image
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, zlib.error and others
+        raise InputError(f"{path} cannot be read as a picture: {reason(error)}") from error
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """A picture as its orientation tag says. image: as it was read from a file."""
+    return image if image.format == "TIFF" else ImageOps.exif_transpose(image)  # Pillow turns TIFFs while reading
 
 
 def read_rgb(path: str | Path) -> Image.Image:
@@ -96,14 +118,14 @@ def read_rgb(path: str | Path) -> Image.Image:
     return decode(path).convert("RGB")
 
 
-def decode(path: str | Path) -> Image.Image:
-    """The picture with 8 bits per channel in whatever layout it has. Raises InputError that names the file."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return _to_eight_bits(image)
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, zlib.error and others
-        raise InputError(f"{path} cannot be read as a picture: {_reason(error)}") from error
+def decode(path: str | Path, upright: bool = False) -> Image.Image:
+    """The picture with 8 bits per channel in whatever layout it has. Raises InputError that names the file.
+
+    `upright`: as viewers show it, turned by its orientation tag.
+    """
+    with open_image(path) as image:
+        image.load()
+        return _to_eight_bits(turned(image) if upright else image)
 
 
 def prepare_image(image: Image.Image, image_size: int, center_crop: int = 0) -> np.ndarray:
@@ -185,7 +207,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("RGBA") if image.mode == "P" else image
 
 
-def _fault(path: Path, center_crop: int) -> str:
+def fault(path: Path, center_crop: int = 0) -> str:
     """Why the file cannot be used, or nothing."""
     try:
         with Image.open(path) as image:
@@ -196,7 +218,7 @@ def _fault(path: Path, center_crop: int) -> str:
         if not _ends_with(path, marker):
             decode(path)  # valid files may carry bytes behind their end, so only the decoder can tell
     except Exception as error:
-        return _reason(error)
+        return reason(error)
     return ""
 
 
@@ -206,7 +228,7 @@ def _ends_with(path: Path, marker: bytes) -> bool:
         return marker in file.read()
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """One line for the user from whatever the decoder raised."""
     if isinstance(error, InputError):
         error = error.__cause__
@@ -214,4 +236,6 @@ def _reason(error: Exception) -> str:
         return "not a picture file"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller"
     return " ".join(str(error).split()) or type(error).__name__

@@ -5,7 +5,7 @@ In files one colour means hole (`mask_polarity`); inside the code 1 is known and
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -27,13 +27,13 @@ SEGMENTS = (3, 14)
 logger = logging.getLogger("inpainting")
 
 
-def read_mask_gray(path: str | Path) -> np.ndarray:
+def read_mask_gray(path: str | Path, upright: bool = False) -> np.ndarray:
     """Mask file -> uint8 (H, W) of gray values. Raises InputError that names the file.
 
     Alpha is dropped, except where the picture has one colour throughout and only alpha varies: then the mask was
-    drawn in alpha, and opaque is white.
+    drawn in alpha, and opaque is white. `upright`: as viewers show it, turned by its orientation tag.
     """
-    image = decode(path)
+    image = decode(path, upright)
     if "A" in image.getbands():
         *colour, alpha = image.convert("RGBA").split()
         low, high = alpha.getextrema()
@@ -48,6 +48,16 @@ def read_mask(path: str | Path, polarity: str = "white_hole") -> np.ndarray:
         raise InputError(f"mask_polarity '{polarity}' is unknown; choose one of {', '.join(POLARITIES)}")
     white = read_mask_gray(path) >= WHITE
     return white if polarity == "white_hole" else ~white
+
+
+def read_weights(path: str | Path, polarity: str = "white_hole", edge: str = "hard") -> np.ndarray:
+    """Mask file -> float32 (H, W) in [0, 1], as viewers show it: how much of each pixel is to be filled.
+
+    edge: hard gives 0 and 1 alone; soft takes the gray value between black and white. Raises InputError.
+    """
+    gray = read_mask_gray(path, upright=True)
+    white = gray / np.float32(255) if edge == "soft" else (gray >= WHITE).astype(np.float32)
+    return white if polarity == "white_hole" else 1 - white
 
 
 def resize_mask(hole: np.ndarray, image_size: int) -> np.ndarray:
@@ -68,15 +78,29 @@ def check_masks(paths: Sequence[Path], polarity: str = "white_hole", sample_size
     Raises InputError for broken files; warns of a set that looks inverted, empty, or not black and white.
     """
     check_headers(paths)
-    sample = np.unique(np.linspace(0, len(paths) - 1, min(sample_size, len(paths))).astype(int))
-    holes, blurred = [], []
-    for path in (paths[i] for i in sample):
-        gray = read_mask_gray(path)
+    warn_of_odd_masks(((path, read_mask_gray(path)) for path in evenly_spaced(paths, sample_size)), polarity)
+
+
+def evenly_spaced(paths: Sequence[Path], count: int = 200) -> list[Path]:
+    """Up to `count` of the paths, the first and the last among them."""
+    return [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(count, len(paths))).astype(int))]
+
+
+def warn_of_odd_masks(masks: Iterable[tuple[Path, np.ndarray]], polarity: str, gray_is_meant: bool = False) -> None:
+    """Warn if masks look inverted, empty or, unless `gray_is_meant`, not black and white.
+
+    masks: each a file and its gray values, uint8 (H, W).
+    """
+    paths, holes, blurred = [], [], []
+    for path, gray in masks:
         white = np.mean(gray >= WHITE)
+        paths.append(path)
         holes.append(white if polarity == "white_hole" else 1 - white)
-        if np.mean((gray >= MID_GRAY[0]) & (gray <= MID_GRAY[1])) > 0.01:
+        if not gray_is_meant and np.mean((gray >= MID_GRAY[0]) & (gray <= MID_GRAY[1])) > 0.01:
             blurred.append(path)
 
+    if not paths:
+        return
     hole, folder = np.mean(holes), Path(paths[0]).parent
     other = POLARITIES[polarity == "white_hole"]
     if hole > 0.7:
@@ -91,7 +115,7 @@ def check_masks(paths: Sequence[Path], polarity: str = "white_hole", sample_size
         )
     if blurred:
         logger.warning(
-            f"{len(blurred)} of {len(sample)} masks looked at, such as {blurred[0]}, have over 1 % gray pixels "
+            f"{len(blurred)} of {len(paths)} masks looked at, such as {blurred[0]}, have over 1 % gray pixels "
             f"({MID_GRAY[0]} to {MID_GRAY[1]}); gray from {WHITE} on is white. Save masks as black and white PNG"
         )
 

@@ -1,0 +1,156 @@
+"""Which pictures are to be filled, with which masks, into which files: matched by name, and checked beforehand."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from src.data.images import fault, list_images, open_image
+from src.data.masks import evenly_spaced, read_mask_gray, warn_of_odd_masks
+from src.errors import InputError
+from src.inference.picture_files import (
+    FORMATS,
+    Placement,
+    check_output,
+    file_format,
+    is_lossy,
+    read_header,
+)
+
+SUFFIXES = {"jpg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "bmp": ".bmp"}  # of --output_format
+
+logger = logging.getLogger("inpainting")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to fill: three files. A picture of a folder may lack its mask."""
+
+    image: Path
+    mask: Path | None
+    output: Path
+
+
+def list_jobs(image: str, mask: str, output: str, output_format: str = "", quality: int = 0) -> list[Job]:
+    """The jobs that three names of files or folders stand for.
+
+    A folder's pictures are found at any depth. The mask of a picture has its name, whatever the suffix, at the same
+    place below the mask folder; a single mask file serves all. Outputs in a folder have the pictures' names, with
+    another suffix where `output_format` (one of SUFFIXES, or "") asks for another format. Raises InputError where
+    something is missing or ambiguous, and for a `quality` that no output has.
+    """
+    root = Path(image) if Path(image).is_dir() else Path(image).parent
+    images = list_images(image)
+    if Path(image).is_dir():  # what an earlier run wrote below the pictures is not among them
+        below = Path(output).resolve()
+        images = [path for path in images if below == root.resolve() or below not in path.resolve().parents]
+    if Path(image).is_dir() or Path(output).is_dir():
+        outputs = [Path(output, _renamed(path.relative_to(root), output_format)) for path in images]
+    else:
+        outputs = [Path(output)]
+        if output_format and file_format(outputs[0]) != FORMATS[SUFFIXES[output_format]]:
+            raise InputError(f"--output {output} is not a name for --output_format {output_format}; leave one out")
+    formats = {file_format(path) for path in outputs}
+    if quality and not formats & {"JPEG", "WebP"}:
+        raise InputError(f"--quality {quality}: no output is JPEG or WebP, the formats that have it; leave it out")
+    _refuse_doubles(images, outputs)
+
+    masks = masks_by_name(mask) if Path(mask).is_dir() else None
+    whole = None if masks is not None else list_images(mask)[0]
+    names = [_name(path, root) for path in images]
+    return [
+        Job(path, whole or masks.get(name), output) for path, name, output in zip(images, names, outputs, strict=True)
+    ]
+
+
+def _name(path: Path, root: Path) -> str:
+    """A path below `root`, without suffix."""
+    return path.relative_to(root).with_suffix("").as_posix()
+
+
+def _renamed(path: Path, output_format: str) -> Path:
+    suffix = SUFFIXES.get(output_format, path.suffix)
+    return path if FORMATS.get(path.suffix.lower()) == FORMATS.get(suffix) else path.with_suffix(suffix)
+
+
+def masks_by_name(root: str) -> dict[str, Path]:
+    """Pictures under `root` by their path below it without suffix. Raises InputError if two share one."""
+    found = {}
+    for path in list_images(root):
+        name = _name(path, Path(root))
+        if name in found:
+            raise InputError(f"{found[name]} and {path} have the same name; rename or remove one")
+        found[name] = path
+    return found
+
+
+def _refuse_doubles(images: Iterable[Path], outputs: Iterable[Path]) -> None:
+    writers = {}
+    for image, output in zip(images, outputs, strict=True):
+        if output in writers:
+            raise InputError(f"{writers[output]} and {image} would both be written to {output}; rename one")
+        writers[output] = image
+
+
+def refuse_inputs(outputs: Iterable[Path], jobs: Sequence[Job]) -> None:
+    """Raises InputError if an output is a picture or mask of the jobs, under whatever name."""
+    inputs = {path.resolve() for job in jobs for path in (job.image, job.mask) if path}
+    for output in outputs:
+        if output.resolve() in inputs:
+            raise InputError(f"{output} is an input; give another --output")
+
+
+def find_faults(jobs: Sequence[Job]) -> dict[Job, str]:
+    """Why jobs cannot be done, as far as can be told without reading every pixel."""
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(_fault, jobs)
+    return {job: why for job, why in zip(jobs, found, strict=True) if why}
+
+
+def _fault(job: Job) -> str:
+    try:
+        check_job(job)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def check_job(job: Job) -> None:
+    """Raises InputError."""
+    if job.mask is None:
+        raise InputError(f"{job.image} has no mask of its name; add one")
+    header = read_header(job.image)
+    for path in (job.image, job.mask):
+        why = fault(path)
+        if why:
+            raise InputError(f"{path} cannot be read as a picture: {why}")
+    with open_image(job.mask) as mask:
+        shown = Placement.of(mask).shown
+    if shown not in (header.place.shown, header.place.stored):
+        sizes = " or ".join(f"{width}x{height}" for width, height in sorted({header.place.stored, header.place.shown}))
+        raise InputError(
+            f"{job.image} is {sizes}, its mask {job.mask} {shown[0]}x{shown[1]}; give a mask of the picture's size"
+        )
+    check_output(job.output, header)
+
+
+def warn_of_oddities(jobs: Sequence[Job], mask_polarity: str, mask_edge: str, quality: int) -> None:
+    """Say once what can be done but may not be meant."""
+    masks = evenly_spaced(sorted({job.mask for job in jobs}))
+    warn_of_odd_masks(_readable(masks), mask_polarity, gray_is_meant=mask_edge == "soft")
+    lossy = [job.output for job in jobs if is_lossy(job.output, quality)]
+    if lossy:
+        logger.warning(
+            f"{lossy[0].name}{f' and {len(lossy) - 1} more are' if len(lossy) > 1 else ' is'} written with losses, so "
+            f"known pixels cannot stay exact; PNG, TIFF, BMP, and WebP without --quality keep them."
+        )
+
+
+def _readable(masks: Iterable[Path]) -> Iterator[tuple[Path, np.ndarray]]:
+    for path in masks:
+        with suppress(InputError):  # whoever fills its picture names it
+            yield path, read_mask_gray(path)

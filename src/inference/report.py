@@ -1,0 +1,92 @@
+"""A page to look at after a run: each picture before, its mask, and after, and what could not be filled."""
+
+import base64
+import io
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from src.inference.jobs import Job
+from src.inference.picture_files import Picture
+
+SIDE = 360  # pixels of a small picture's longer side
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fafafa; max-width: 1160px; margin: 2em auto;
+  padding: 0 1em }
+h1 { font-size: 1.4em; font-weight: 600 }
+section { background: #fff; border: 1px solid #ddd; border-radius: 6px; margin: 1.2em 0; padding: .8em 1em;
+  break-inside: avoid }
+section.failed { border-color: #c33 }
+h2 { font-size: 1em; margin: 0; overflow-wrap: anywhere }
+p { margin: 0 0 .6em; color: #666 }
+.row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 12px }
+figure { margin: 0 }
+figcaption { font-size: .85em; color: #666 }
+img { display: block; max-width: 100% }
+li { overflow-wrap: anywhere }
+"""
+
+
+class Report:
+    """Collects rows; `html` makes one page of them that needs no other file."""
+
+    def __init__(self) -> None:
+        self.rows: list[str] = []
+
+    def add(self, job: Job, before: Picture, hole: np.ndarray, after: Picture, seconds: float) -> None:
+        """hole: float32 (H, W) in [0, 1], 1 where the picture was filled."""
+        height, width = hole.shape
+        mask = Image.fromarray(np.rint(hole * 255).astype(np.uint8))
+        pictures = (("before", _shown(before)), ("mask", mask), ("after", _shown(after)))
+        figures = "".join(
+            f'<figure><img src="{_data_uri(picture)}" alt="{name}"><figcaption>{name}</figcaption></figure>'
+            for name, picture in pictures
+        )
+        facts = f"{width}x{height} pixels, {hole.mean():.1%} filled, {seconds:.1f} s, written to {job.output}"
+        self.rows.append(
+            f"<section><h2>{escape(str(job.image))}</h2><p>{escape(facts)}</p>"
+            f'<div class="row">{figures}</div></section>'
+        )
+
+    def html(self, failures: Mapping[Job, str]) -> str:
+        """The page. failures: what could not be filled, and why."""
+        total = len(self.rows) + len(failures)
+        title = f"{len(self.rows)} of {total} {'picture' if total == 1 else 'pictures'} filled"
+        lines = [why if str(job.image) in why else f"{job.image}: {why}" for job, why in failures.items()]
+        failed = "".join(f"<li>{escape(line)}</li>" for line in lines)
+        if failed:
+            failed = f'<section class="failed"><h2>Could not be filled</h2><ul>{failed}</ul></section>'
+        return (
+            '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>{title}</title><style>{STYLE}</style></head>\n"
+            f"<body>\n<h1>{title}</h1>\n{failed}\n{chr(10).join(self.rows)}\n</body>\n</html>\n"
+        )
+
+    def write(self, path: Path, failures: Mapping[Job, str]) -> None:
+        path.write_text(self.html(failures), encoding="utf-8")
+
+
+def _shown(picture: Picture) -> Image.Image:
+    """8-bit RGB as on a white page."""
+    rgb = picture.rgb()
+    image = Image.fromarray(_eight_bits(rgb))
+    if picture.alpha is None:
+        return image
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=Image.fromarray(_eight_bits(picture.alpha)))
+    return white
+
+
+def _eight_bits(pixels: np.ndarray) -> np.ndarray:
+    return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+
+
+def _data_uri(image: Image.Image) -> str:
+    image.thumbnail((SIDE, SIDE))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
