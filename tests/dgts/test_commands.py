@@ -162,7 +162,7 @@ def mindir(checkpoint, tmp_path_factory) -> Path:
 @pytest.mark.slow
 def test_the_exported_file_computes_what_the_checkpoint_computes(mindir, checkpoint):
     arrays = example_inputs(INFO, 5)
-    exported, inpainter = Inpainter(mindir), Inpainter.load(checkpoint, batch_size=2)
+    exported, inpainter = Inpainter(mindir), Inpainter(checkpoint, batch_size=2)
     assert (exported.info, exported.batch_size) == (INFO, 2)
     np.testing.assert_allclose(exported.complete(**arrays), inpainter.complete(**arrays), rtol=0, atol=1e-4)
 
