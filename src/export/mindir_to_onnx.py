@@ -132,9 +132,7 @@ class Translator:
         boolean = TensorType((), np.dtype(np.bool_))
         if (yes.type, no.type) != (boolean, boolean):
             raise InputError(f"{switch.if_true.function}: only conditions can be chosen between; export a .mindir file")
-        op = self.graph.op  # ONNX Runtime has no Where for booleans
-        chosen = op("Or", op("And", switch.condition, yes), op("And", op("Not", switch.condition), no))
-        return replace(chosen, type=boolean)
+        return self.select(switch.condition, yes, no)
 
     def loop(self, head: str, arguments: tuple) -> object:
         """What comes behind a loop."""
@@ -155,6 +153,8 @@ class Translator:
         found = self.graph.loop(
             outside, self.tensor(first.condition), initial, Body(body, tuple(inputs), tuple(outputs))
         )
+        # OpenVINO 2026.4 leaves rubbish in the results of a loop that runs no round.
+        found = [self.select(first.condition, x, start) for x, start in zip(found, initial, strict=True)]
         last = self.enter(head, replaced(arguments, state, found))
         return self.call(last.if_false.function, last.if_false.arguments)
 
@@ -184,6 +184,14 @@ class Translator:
         if not isinstance(result, Again) or result.head != head:
             raise InputError(f"{head}: a loop that does not end with its next round; export a .mindir file")
         return body, before, result.arguments
+
+    def select(self, condition: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+        op = self.graph.op
+        if yes.dtype != np.bool_:
+            chosen = op("Where", condition, yes, no)
+        else:  # ONNX Runtime has no Where for booleans
+            chosen = op("Or", op("And", condition, yes), op("And", op("Not", condition), no))
+        return replace(chosen, type=yes.type)
 
     def tensor(self, x: object) -> Tensor:
         return x if isinstance(x, Tensor) else self.graph.constant(x)
