@@ -1,10 +1,11 @@
 """Fill the holes of pictures of any size, with a checkpoint or a file that export.py wrote.
 
   infer.py --checkpoint_path CHECKPOINT --image PICTURE --mask PICTURE --output PICTURE.png
-  infer.py --checkpoint_path FILE.mindir --image FOLDER --mask FOLDER --output FOLDER
+  infer.py --checkpoint_path FILE.onnx --image FOLDER --mask FOLDER --output FOLDER
 
-CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, or a generator.ckpt. In a mask white is the hole
-(--mask_polarity); it has its picture's size and, in a folder, its name. Known pixels come back exactly as they were.
+CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, or a generator.ckpt; FILE.mindir serves as well.
+In a mask white is the hole (--mask_polarity); it has its picture's size and, in a folder, its name. Known pixels come
+back exactly as they were.
 """
 
 import time
@@ -24,14 +25,15 @@ def main(config: Config) -> None:
     refuse_existing([job.output for job in jobs], config.overwrite)
     check_jobs(jobs, config.mask_polarity)
 
-    from model_utils.device import prepare
+    from model_utils.device import prepare, runs_without_mindspore
 
-    prepare(config, few_runs=len(jobs) <= FEW)
+    if not runs_without_mindspore(config):
+        prepare(config, few_runs=len(jobs) <= FEW)
     from src.inference.inpainter import Inpainter
-    from src.models import load_options
     from src.progress import Progress
 
-    inpainter = Inpainter.load(config.checkpoint_path, config.chosen(load_options()))
+    how = config.chosen(("runtime", "precision"))
+    inpainter = Inpainter.load(config.checkpoint_path, config.chosen(config.as_dict()), **how)
     refuse_unused(config, inpainter.info.model)
     for folder in sorted({job.output.parent for job in jobs}):
         make_folder(folder)

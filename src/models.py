@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from mindspore import nn
 
-    from src.checkpoint import NetworkInfo
+    from src.network_info import NetworkInfo
     from src.training.model_training import ModelTraining
 
 # --model NAME: the module and the Model in it.
@@ -98,7 +98,7 @@ class Model:
 
     def info(self, network: str, iteration: int = 0, batches_tracked: int = 0, **settings: Setting) -> "NetworkInfo":
         """What a file of this model says; settings that are not given are the published network's."""
-        from src.checkpoint import NetworkInfo
+        from src.network_info import NetworkInfo
 
         return NetworkInfo(self.name, network, {**self.settings, **settings}, iteration, batches_tracked)
 
@@ -119,17 +119,11 @@ def all_models() -> list[Model]:
     return [get_model(name) for name in REGISTRY]
 
 
-def load_options() -> tuple[str, ...]:
-    """Options that load_inpainting takes: what a network's file decides, and what it has to be told."""
-    found = (name for model in all_models() for name in (*model.settings, *model.build_options))
-    return ("model", *dict.fromkeys(found))
-
-
 def load_inpainting(path: str | Path, chosen: Mapping[str, Setting]) -> tuple["nn.Cell", "NetworkInfo"]:
     """The cell that completes pictures with a checkpoint's weights, and what they say of themselves.
 
-    chosen: those of `load_options` that the user gave. The file has to agree with settings among them, or, if a model
-    calls them free, they replace the file's. Raises InputError.
+    chosen: options that the user gave. The file has to agree with settings among them, or, if a model calls them free,
+    they replace the file's. Raises InputError.
     """
     path, arrays, info = read_inpainting(path, chosen)
     model = get_model(info.model)
@@ -142,7 +136,8 @@ def read_inpainting(
     path: str | Path, chosen: Mapping[str, Setting]
 ) -> tuple[Path, dict[str, "np.ndarray"], "NetworkInfo"]:
     """The file of the network that fills holes, its parameters and what it says, with what the user chose."""
-    from src.checkpoint import check_settings, network_file, read_network
+    from src.checkpoint import network_file, read_network
+    from src.network_info import check_settings
 
     path = network_file(path, "generator")
     arrays, info = read_network(path)

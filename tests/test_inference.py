@@ -9,7 +9,7 @@ from skimage import data
 from src.data.edges import edge_and_gray
 from src.data.images import normalise
 from src.errors import InputError
-from src.export.mindir import example_inputs
+from src.export.trial import example_inputs
 from src.inference.inpainter import Inpainter
 from src.inference.windows import shrink, window
 from src.models import get_model

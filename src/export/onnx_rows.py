@@ -1,7 +1,7 @@
 """The table from MindSpore's primitives to ONNX's operators: one row for each kind.
 
-A row is a function of the graph, the MINDIR node, and the node's inputs, each a Tensor, or where it is constant a number,
-a tuple or an array. It returns the node's result, or a tuple of its results.
+A row is a function of the graph, the MINDIR node, and the node's inputs: each a Tensor or, where it is constant, a
+number, a tuple or an array. It returns the node's result, or a tuple of its results.
 """
 
 from collections.abc import Callable

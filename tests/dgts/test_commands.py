@@ -19,7 +19,7 @@ from src.dgts.generator import Generator
 from src.dgts.model import DGTS
 from src.dgts.upsampler.network import Upsampler
 from src.errors import InputError
-from src.export.mindir import example_inputs
+from src.export.trial import example_inputs
 from src.inference.inpainter import Inpainter
 from src.models import get_model
 from tests.command_line import ROOT, words
