@@ -186,7 +186,7 @@ def test_a_loop_runs_as_often_as_it_should(runtime, save):
     x = np.ones((2, 3), np.float32)
     network = load_onnx(save(Loop(), {"x": x, "limit": np.float32(0)}, ("halved", "rounds")), runtime)
     for limit, rounds in ((10, 0), (2, 2), (0, 5), (6, 0)):
-        found, count = network(x, np.float32(limit))
+        found, count = network(x, np.array(limit, np.float32))
         assert count == rounds
         np.testing.assert_allclose(found, x * 0.5**rounds, rtol=1e-6)
 
