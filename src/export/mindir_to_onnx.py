@@ -14,7 +14,7 @@ import onnx
 from src.errors import InputError
 from src.export.onnx_graph import Body, OnnxGraph, Scope, Tensor
 from src.export.onnx_rows import ROWS
-from src.export.read_mindir import CALL, Mindir, Node, TensorType
+from src.export.read_mindir import CALL, Function, Mindir, Node, TensorType
 
 
 class Partial(NamedTuple):
@@ -92,7 +92,7 @@ class Translator:
             name: graph.constant(array, name=name.removeprefix(prefix)) for name, array in mindir.parameters.items()
         }
 
-    def run(self, function, arguments: Sequence) -> object:
+    def run(self, function: Function, arguments: Sequence) -> object:
         """What a function returns: its nodes one after the other."""
         values = dict(zip(function.inputs, arguments, strict=True))
 
