@@ -2,8 +2,8 @@
 
   eval.py --checkpoint_path CHECKPOINT --data_root FOLDER --eval_masks_root FOLDER --output_path FOLDER
 
-CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, a generator.ckpt, or a .mindir that export.py
-wrote. Picture i goes with mask i mod count, and only what the network put into holes differs from the picture.
+CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, a generator.ckpt, or a .mindir or .onnx file of
+export.py. Picture i goes with mask i mod count, and only what the network put into holes differs from the picture.
 """
 
 from pathlib import Path
@@ -15,12 +15,14 @@ from src.errors import InputError
 # Options that the numbers depend on: metrics.json repeats them.
 OPTIONS = ("data_root", "anno_path", "split", "center_crop", "eval_masks_root", "mask_polarity")
 OPTIONS += ("device_target", "mode", "num_parallel_workers")
+ONNX_OPTIONS = ("runtime", "precision")  # where the network is an ONNX file
 
 
 def main(config: Config) -> None:
     require(config, "checkpoint_path", "data_root", "eval_masks_root", "output_path")
-    from model_utils.device import prepare
+    from model_utils.device import prepare, runs_without_mindspore
 
+    onnx = runs_without_mindspore(config)
     prepare(config)
     from src.data.dataset import EvaluationSamples
     from src.data.images import check_headers, list_images, list_split
@@ -31,7 +33,6 @@ def main(config: Config) -> None:
     from src.evaluation.report import FILES, write_report
     from src.files import make_folder, refuse_existing
     from src.inference.inpainter import Inpainter
-    from src.models import load_options
 
     baselines = [name.strip() for name in config.baselines.split(",") if name.strip()]
     if not set(baselines) <= set(BASELINES):
@@ -42,7 +43,9 @@ def main(config: Config) -> None:
     check_headers(image_paths, config.center_crop)
     mask_paths = list_images(config.eval_masks_root)
     check_masks(mask_paths, config.mask_polarity)
-    inpainter = Inpainter(config.checkpoint_path, config.chosen(load_options()), config.eval_batch_size)
+    how = config.chosen(("runtime", "precision"))
+    chosen = config.chosen(config.as_dict())
+    inpainter = Inpainter(config.checkpoint_path, chosen, config.eval_batch_size, **how)
     refuse_unused(config, inpainter.info.model)
     make_folder(folder)
 
@@ -60,7 +63,7 @@ def main(config: Config) -> None:
     evaluation = Evaluation(samples, methods, protocol)
     evaluation.run(inpainter.batch_size, config.num_parallel_workers)
     facts = {
-        "options": {name: getattr(config, name) for name in OPTIONS},
+        "options": {name: getattr(config, name) for name in (*OPTIONS, *(ONNX_OPTIONS if onnx else ()))},
         "checkpoint": {"path": config.checkpoint_path, **info.facts()},
     }
     print(write_report(folder, evaluation, facts))

@@ -1,11 +1,12 @@
 """Fill the holes of pictures of any size, with a checkpoint or a file that export.py wrote.
 
   infer.py --checkpoint_path CHECKPOINT --image PICTURE --mask PICTURE --output PICTURE
-  infer.py --checkpoint_path FILE.mindir --image FOLDER --mask FOLDER --output FOLDER
+  infer.py --checkpoint_path FILE.onnx --image FOLDER --mask FOLDER --output FOLDER
 
-CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, or a generator.ckpt. In a mask white is the hole
-(--mask_polarity); it has its picture's size and, in a folder, its name. The name of an output says its format: png,
-jpg, webp, tif or bmp. Known pixels come back exactly as they were, except in JPEG and in WebP with --quality.
+CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, or a generator.ckpt; FILE.mindir serves as well.
+In a mask white is the hole (--mask_polarity); it has its picture's size and, in a folder, its name. The name of an
+output says its format: png, jpg, webp, tif or bmp. Known pixels come back exactly as they were, except in JPEG and in
+WebP with --quality.
 
 A picture with an orientation tag (EXIF) is turned by viewers. Its mask is taken as viewers show the picture, unless
 only the stored picture has the mask's size. In a folder broken files are named and left out; the exit code is then 1.
@@ -55,13 +56,14 @@ def main(config: Config) -> None:
     sound = [job for job in jobs if job not in faults]
     warn_of_oddities(sound, config.mask_polarity, config.mask_edge, config.quality)
 
-    from model_utils.device import prepare
+    from model_utils.device import prepare, runs_without_mindspore
 
-    prepare(config, few_runs=len(sound) <= FEW)
+    if not runs_without_mindspore(config):
+        prepare(config, few_runs=len(sound) <= FEW)
     from src.inference.inpainter import Inpainter
-    from src.models import load_options
 
-    inpainter = Inpainter(config.checkpoint_path, config.chosen(load_options()))
+    how = config.chosen(("runtime", "precision"))
+    inpainter = Inpainter(config.checkpoint_path, config.chosen(config.as_dict()), **how)
     refuse_unused(config, inpainter.info.model)
     for folder in sorted({path.parent for path in outputs}):
         make_folder(folder)

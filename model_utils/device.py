@@ -3,6 +3,7 @@
 import os
 import random
 from dataclasses import dataclass
+from pathlib import Path
 
 import src  # noqa: F401  sets the environment that MindSpore reads when it is imported
 from model_utils.config import Config
@@ -52,6 +53,16 @@ def prepare(config: Config, few_runs: bool = False) -> Device:
     # Without it nn.TrainOneStepCell leaves each rank alone with its own gradients.
     ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True)
     return Device(config.device_target, communication.get_rank(), communication.get_group_size())
+
+
+def runs_without_mindspore(config: Config) -> bool:
+    """Is the network of --checkpoint_path an ONNX file? Raises InputError if it is to run elsewhere than on the CPU."""
+    path = config.checkpoint_path
+    if Path(path).suffix != ".onnx":
+        return False
+    if config.device_target != "CPU":
+        raise InputError(f"--device_target {config.device_target}: {path} runs on the CPU; give a checkpoint")
+    return True
 
 
 def set_device(target: str, device_id: int) -> None:

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Run the tests, in .venv, which is made and filled from the requirements files when needed.
 #
-#   bash scripts/run_tests.sh [--with-torch] [pytest's own options and files]
+#   bash scripts/run_tests.sh [--with-torch] [--with-onnx] [pytest's own options and files]
 #
 #   --with-torch  install PyTorch too, for the tests that compare with it; without it they are skipped
+#   --with-onnx   install the packages for ONNX files too, for the tests of them; without these they are skipped
 #
 # Tests marked slow are left out; `-m slow` runs those, `-m ""` runs all. The environment variable PYTHON names an
 # interpreter to use instead, as it is. DRY_RUN=1 prints the command and does nothing.
@@ -17,10 +18,14 @@ if has_help "$@"; then
 fi
 
 requirements=(requirements.txt requirements-dev.txt)
-if [ "${1:-}" = --with-torch ]; then
-    requirements+=(requirements-convert.txt)
+while true; do
+    case "${1:-}" in
+    --with-torch) requirements+=(requirements-convert.txt) ;;
+    --with-onnx) requirements+=(requirements-onnx.txt) ;;
+    *) break ;;
+    esac
     shift
-fi
+done
 if [ -z "${PYTHON:-}" ]; then
     make_venv "${requirements[@]}"
     PYTHON="$VENV/bin/python"

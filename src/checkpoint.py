@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import mindspore as ms
@@ -17,41 +16,10 @@ from mindspore.nn.utils import no_init_parameters
 
 from src.errors import InputError
 from src.models import get_model, model_names
+from src.network_info import NetworkInfo
 
 INFO = "inpainting_info"  # the entry of a .ckpt file that holds a NetworkInfo as JSON
 LAST = "last"  # the file in checkpoints/ that names the newest folder
-
-
-@dataclass(frozen=True)
-class NetworkInfo:
-    """What a network file says of itself: whose network it is, the settings that using it right depends on, a record.
-
-    `info.width` is the setting of that name.
-    """
-
-    model: str
-    network: str  # "generator", "discriminator", …
-    settings: Mapping[str, str | float | int | bool] = field(default_factory=dict, hash=False)
-    iteration: int = 0
-    batches_tracked: int = 0  # training batches its batch norms have seen: PyTorch's num_batches_tracked
-
-    def __getattr__(self, name: str) -> str | float | int | bool:
-        settings = vars(self).get("settings", {})
-        if name not in settings:
-            raise AttributeError(f"{self.model} has no setting {name}")
-        return settings[name]
-
-    def having(self, **settings: str | float | int | bool) -> "NetworkInfo":
-        return replace(self, settings={**self.settings, **settings})
-
-    def facts(self) -> dict[str, str | float | int | bool]:
-        """All of it by name. Networks that only serve in training have no settings, and nothing is recorded of them."""
-        facts = {"model": self.model, "network": self.network, **self.settings}
-        if self.settings:
-            facts["iteration"] = self.iteration
-        if self.batches_tracked:
-            facts["batches_tracked"] = self.batches_tracked
-        return facts
 
 
 def save_network(path: Path, values: dict[str, np.ndarray | Tensor] | nn.Cell, info: NetworkInfo) -> None:
@@ -92,16 +60,6 @@ def parse_info(text: str, path: Path) -> NetworkInfo:
         if type(facts[name]) is not type(usual) and not (type(usual) is float and type(facts[name]) is int):
             raise InputError(f"{path}: its network's {name} is {facts[name]!r}, which cannot be; use another one")
     return model.info(**facts)
-
-
-def check_settings(path: Path, info: NetworkInfo, chosen: Mapping[str, object]) -> None:
-    """Raises InputError where the user asked for something else than the file holds."""
-    facts = info.facts()
-    for name, value in chosen.items():
-        if name in facts and facts[name] != value:
-            raise InputError(
-                f"{path} has {name} {facts[name]}, not {value}: leave --{name} out, or give another checkpoint"
-            )
 
 
 def read_ckpt(path: Path) -> dict:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from src.errors import InputError
+from src.network_info import NetworkInfo, TensorInfo
 
 if TYPE_CHECKING:
     import numpy as np
     from mindspore import nn
 
-    from src.checkpoint import NetworkInfo
+    from src.network_info import NetworkInfo
     from src.training.model_training import ModelTraining
 
 # --model NAME: the module and the Model in it.
@@ -31,30 +32,12 @@ REGISTRY = {
 Setting = str | float | int | bool
 
 
-class TensorInfo(NamedTuple):
-    """An input or output of an exported network, for someone who has nothing but the file."""
-
-    name: str
-    range: tuple[float, float] | None
-    meaning: str
-
-
-# What src/data makes of a picture and its mask: a model's inputs are some of these, by their names.
-IMAGE = TensorInfo("image", (-1, 1), "RGB, value / 127.5 - 1")
-MASK = TensorInfo("mask", (0, 1), "1 where the picture is known, 0 in the hole")
-EDGE = TensorInfo("edge", (0, 1), "1 on the edges of the gray picture (Canny, Gaussian of sigma pixels), 0 elsewhere")
-GRAY = TensorInfo(
-    "gray", (0, 1), "luminance of the picture (edge_mode clean), or of trunc(255 * image) modulo 256 (published)"
-)
-COMPOSITE = TensorInfo("composite", (-1, 1), "image where mask is 1, the filling where it is 0")
-
-
 class Part(NamedTuple):
     """A network within the one that inpaints, which export.py can write as a file of its own."""
 
     suffix: str  # behind the name of --output_path
     cell: "nn.Cell"
-    info: "NetworkInfo"
+    info: NetworkInfo
     inputs: Sequence[TensorInfo]
     outputs: Sequence[TensorInfo]
     # From the arrays there are, by name (the inputs of the whole, the outputs of earlier parts), those of this part.
@@ -83,7 +66,7 @@ class Model:
 
     # Export: the part of example pictures that is hole, from and to; networks within the one that inpaints.
     example_holes: Sequence[tuple[float, float]] = ((0.2, 0.4),)
-    parts: Callable[["nn.Cell", "NetworkInfo"], Sequence[Part]] | None = None
+    parts: Callable[["nn.Cell", NetworkInfo], Sequence[Part]] | None = None
 
     training: Callable[[], type["ModelTraining"]] | None = None
 
@@ -96,9 +79,9 @@ class Model:
     convert_options: Mapping[str, Sequence[str]] = field(default_factory=dict)
     converts_to_folder: bool = False  # --output is a checkpoint folder instead of one network's file
 
-    def info(self, network: str, iteration: int = 0, batches_tracked: int = 0, **settings: Setting) -> "NetworkInfo":
+    def info(self, network: str, iteration: int = 0, batches_tracked: int = 0, **settings: Setting) -> NetworkInfo:
         """What a file of this model says; settings that are not given are the published network's."""
-        from src.checkpoint import NetworkInfo
+        from src.network_info import NetworkInfo
 
         return NetworkInfo(self.name, network, {**self.settings, **settings}, iteration, batches_tracked)
 
@@ -119,17 +102,11 @@ def all_models() -> list[Model]:
     return [get_model(name) for name in REGISTRY]
 
 
-def load_options() -> tuple[str, ...]:
-    """Options that load_inpainting takes: what a network's file decides, and what it has to be told."""
-    found = (name for model in all_models() for name in (*model.settings, *model.build_options))
-    return ("model", *dict.fromkeys(found))
-
-
-def load_inpainting(path: str | Path, chosen: Mapping[str, Setting]) -> tuple["nn.Cell", "NetworkInfo"]:
+def load_inpainting(path: str | Path, chosen: Mapping[str, Setting]) -> tuple["nn.Cell", NetworkInfo]:
     """The cell that completes pictures with a checkpoint's weights, and what they say of themselves.
 
-    chosen: those of `load_options` that the user gave. The file has to agree with settings among them, or, if a model
-    calls them free, they replace the file's. Raises InputError.
+    chosen: options that the user gave. The file has to agree with settings among them, or, if a model calls them free,
+    they replace the file's. Raises InputError.
     """
     path, arrays, info = read_inpainting(path, chosen)
     model = get_model(info.model)
@@ -140,9 +117,10 @@ def load_inpainting(path: str | Path, chosen: Mapping[str, Setting]) -> tuple["n
 
 def read_inpainting(
     path: str | Path, chosen: Mapping[str, Setting]
-) -> tuple[Path, dict[str, "np.ndarray"], "NetworkInfo"]:
+) -> tuple[Path, dict[str, "np.ndarray"], NetworkInfo]:
     """The file of the network that fills holes, its parameters and what it says, with what the user chose."""
-    from src.checkpoint import check_settings, network_file, read_network
+    from src.checkpoint import network_file, read_network
+    from src.network_info import check_settings
 
     path = network_file(path, "generator")
     arrays, info = read_network(path)

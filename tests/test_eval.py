@@ -22,6 +22,7 @@ from src.evaluation.image_quality import PROTOCOLS
 from src.evaluation.report import FILES, contact_sheet, extremes
 from src.inference.inpainter import Inpainter
 from tests.command_line import ROOT, words
+from tests.onnx_files import from_mindir, require_packages
 
 SIZE = 128
 HOLE_ROWS = (16, 40, 70, 90, 16)  # of 128: 12.5, 31, 55 and 70 % hole
@@ -191,3 +192,13 @@ def test_a_mindir_scores_as_its_checkpoint(pictures, mindir, evaluated, tmp_path
     ours, expected = (json.loads((folder / "metrics.json").read_text()) for folder in (tmp_path, evaluated[1]))
     assert ours["overall"] == pytest.approx(expected["overall"], abs=1e-4)
     assert ours["speed"]["batch_size"] == 2
+
+
+def test_so_does_an_onnx_file(pictures, mindir, evaluated, tmp_path):
+    require_packages()
+    extra = ["--runtime", "onnxruntime"]
+    run(entry_point.main, [*options(pictures, from_mindir(mindir, tmp_path), tmp_path / "out"), *extra])
+    ours, expected = (json.loads((folder / "metrics.json").read_text()) for folder in (tmp_path / "out", evaluated[1]))
+    assert ours["overall"] == pytest.approx(expected["overall"], abs=1e-3)
+    assert ours["protocol"]["options"]["runtime"] == "onnxruntime"
+    assert "runtime" not in expected["protocol"]["options"]

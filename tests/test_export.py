@@ -12,10 +12,9 @@ import export as entry_point
 from model_utils.entry import run
 from src.data.edges import edge_and_gray
 from src.data.images import to_uint8
-from src.export.mindir import example_inputs, largest_difference, try_network
-from src.inference.inpainter import Inpainter
-from src.inference.mindspore_runtime import sha256
-from src.models import get_model
+from src.export.trial import example_inputs, largest_difference, try_network
+from src.inference.sidecar import sha256
+from src.models import get_model, load_inpainting
 
 
 def test_the_json_says_how_to_use_the_file(mindir):
@@ -62,8 +61,7 @@ def test_example_inputs_are_what_evaluation_would_give():
 
 
 def test_the_difference_is_measured_in_a_fresh_process(mindir, checkpoint):
-    inpainter = Inpainter(checkpoint)
-    (exported,) = try_network(inpainter.network, inpainter.info, 2)
+    (exported,) = try_network(*load_inpainting(checkpoint, {}), 2)
     exported.outputs["composite"][1, 2, 3, 4] += 0.25
     assert largest_difference(mindir, exported, 2, "CPU", 0) == pytest.approx(0.25, abs=1e-4)
 
@@ -73,8 +71,8 @@ def test_a_file_that_computes_something_else_gets_no_name(difference, checkpoint
     old = {tmp_path / "x.mindir": b"old", tmp_path / "x.json": b"{}"}
     for path, content in old.items():
         path.write_bytes(content)
-    monkeypatch.setattr("src.export.mindir.largest_difference", lambda *_: difference)
-    monkeypatch.setattr("src.export.mindir.export_mindir", lambda exported, batch_size, path: path.write_bytes(b"new"))
+    monkeypatch.setattr("src.export.trial.largest_difference", lambda *_: difference)
+    monkeypatch.setattr("src.export.mindir.write", lambda exported, batch_size, path: path.write_bytes(b"new"))
     words = ["--checkpoint_path", str(checkpoint), "--output_path", str(tmp_path / "x.mindir")]
     with pytest.raises(SystemExit) as stop:
         run(entry_point.main, [*words, "--mode", "pynative", "--overwrite"])

@@ -11,7 +11,7 @@ from skimage import data
 from src.data.edges import edge_and_gray
 from src.data.images import normalise
 from src.errors import InputError
-from src.export.mindir import example_inputs
+from src.export.trial import example_inputs
 from src.inference.inpainter import Inpainter
 from src.inference.windows import Box, Hole, Planner, Window, shrink
 from src.models import get_model

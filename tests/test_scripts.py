@@ -270,7 +270,8 @@ def test_a_machine_without_a_fitting_python_is_told_which_it_needs(make_venv, tm
 
 def test_tests_run_without_the_slow_ones_unless_asked():
     assert dry_run("run_tests.sh", "tests/x.py", PYTHON="python") == "python -m pytest -m not\\ slow tests/x.py"
-    assert dry_run("run_tests.sh", "--with-torch", PYTHON="") == f"{ROOT}/.venv/bin/python -m pytest -m not\\ slow"
+    extras = ("--with-torch", "--with-onnx")
+    assert dry_run("run_tests.sh", *extras, PYTHON="") == f"{ROOT}/.venv/bin/python -m pytest -m not\\ slow"
     assert dry_run("run_tests.sh", "--help").startswith("Run the tests")
 
 

@@ -10,7 +10,8 @@ from src.checkpoint import NetworkInfo, filled
 from src.ctsdg.convert import from_modelzoo, from_official, to_official
 from src.ctsdg.generator import SIZE_MULTIPLE, Generator
 from src.ctsdg.inpainting import Inpainting
-from src.models import EDGE, GRAY, IMAGE, MASK, Model
+from src.models import Model
+from src.network_info import EDGE, GRAY, IMAGE, MASK
 
 
 def build(path: Path, arrays: Mapping[str, np.ndarray], info: NetworkInfo) -> nn.Cell:

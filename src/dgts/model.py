@@ -13,7 +13,8 @@ from src.dgts.inpainting import Inpainting
 from src.dgts.upsampler.fused import fuse
 from src.dgts.upsampler.network import Upsampler, masked_input
 from src.errors import InputError
-from src.models import IMAGE, MASK, Model, Part, TensorInfo, get_model, read_inpainting
+from src.models import Model, Part, get_model, read_inpainting
+from src.network_info import IMAGE, MASK, TensorInfo
 
 MASKED = TensorInfo("masked", (-1, 1), "image where mask is 1, else 1; as the fourth channel 1 - mask")
 LOW = TensorInfo("low", (-1, 1), "the completed picture at an eighth of the size, out of the range here and there")

@@ -5,60 +5,83 @@ inpainter = Inpainter("checkpoints/last")
 completed = inpainter(image, mask)
 """
 
-import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from mindspore import nn
 
-from src.checkpoint import NetworkInfo
 from src.data.edges import edge_and_gray
 from src.data.images import normalise
 from src.errors import InputError
+from src.inference.batches import Network, run_batches
 from src.inference.filling import Filling, Sample, fill_in_windows
-from src.inference.mindspore_runtime import load_mindir, run_batches
+from src.inference.onnx_runtimes import load_onnx
+from src.inference.sidecar import read_sidecar
 from src.inference.windows import Planner, window_sides
-from src.models import get_model, load_inpainting
+from src.network_info import NetworkInfo
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 
 class Inpainter:
     """Completes pictures with one network, whose file decides how they are prepared. Several threads may use it.
 
-    path: a .mindir file, which knows its batch size, or else a checkpoint: folder, file, checkpoints/last
-    chosen: see load_inpainting; in a .mindir file all of it is decided
+    path: a .onnx or .mindir file, which knows its batch size, or a checkpoint: folder, file, checkpoints/last
+    chosen: options that the user gave, see load_inpainting; an exported file has decided all of them
     batch_size: windows that go through the network together
+    runtime, precision: for .onnx files alone, see load_onnx
 
     Raises InputError.
     """
 
-    def __init__(self, path: str | Path, chosen: Mapping[str, object] | None = None, batch_size: int = 1) -> None:
-        if Path(path).suffix != ".mindir":
-            self._use(*load_inpainting(path, chosen or {}), batch_size)
+    def __init__(
+        self,
+        path: str | Path,
+        chosen: Mapping[str, object] | None = None,
+        batch_size: int = 1,
+        runtime: str | None = None,
+        precision: str | None = None,
+    ) -> None:
+        path, chosen = Path(path), chosen or {}
+        how = {name: value for name, value in (("runtime", runtime), ("precision", precision)) if value is not None}
+        if path.suffix == ".onnx":
+            info, batch_size, inputs = read_sidecar(path, chosen)
+            self._use(load_onnx(path, **how), info, batch_size, inputs)
             return
-        network, info, batch_size = load_mindir(Path(path), chosen or {})
-        model = get_model(info.model)
-        if model.build is None or info.network != "generator":
-            raise InputError(f"{path} is {info.model}'s {info.network} alone, which fills no holes; give another file")
-        for name in model.build_options:
-            if name in (chosen or {}):
-                raise InputError(f"{path} is complete in itself; leave --{name} out, or give a checkpoint")
-        self._use(network, info, batch_size, fixed_size=True)
+        for name, value in how.items():
+            raise InputError(f"--{name} {value} is for .onnx files; leave it out for {path}")
+        if path.suffix == ".mindir":
+            from src.inference.mindspore_runtime import load_mindir
+
+            info, batch_size, inputs = read_sidecar(path, chosen)
+            self._use(load_mindir(path), info, batch_size, inputs)
+            return
+        from src.models import load_inpainting
+
+        self._use_cell(*load_inpainting(path, chosen), batch_size)
 
     @classmethod
-    def of(cls, network: nn.Cell, info: NetworkInfo, batch_size: int = 1) -> "Inpainter":
-        """With a network that is loaded already."""
+    def of(cls, network: "nn.Cell", info: NetworkInfo, batch_size: int = 1) -> "Inpainter":
+        """With a cell that is loaded already."""
         inpainter = cls.__new__(cls)
-        inpainter._use(network, info, batch_size)
+        inpainter._use_cell(network, info, batch_size)
         return inpainter
 
-    def _use(self, network: nn.Cell, info: NetworkInfo, batch_size: int, fixed_size: bool = False) -> None:
-        self.network, self.info, self.batch_size = network, info, batch_size
+    def _use_cell(self, cell: "nn.Cell", info: NetworkInfo, batch_size: int) -> None:
+        from src.inference.mindspore_runtime import on_arrays
+        from src.models import get_model
+
         model = get_model(info.model)
-        self.inputs = tuple(tensor.name for tensor in model.inputs)
+        self._use(on_arrays(cell), info, batch_size, [tensor.name for tensor in model.inputs], model.any_size)
+
+    def _use(
+        self, network: Network, info: NetworkInfo, batch_size: int, inputs: Sequence[str], any_size: bool = False
+    ) -> None:
+        self.network, self.info, self.batch_size, self.inputs = network, info, batch_size, tuple(inputs)
         self.edge_mode = info.edge_mode if "edge" in self.inputs else None  # None: the network takes no edges
-        self.sides = window_sides(info.image_size, model.any_size and not fixed_size)
-        self.lock = threading.Lock()  # MindSpore runs one thing at a time
+        self.sides = window_sides(info.image_size, any_size)
 
     def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Fill the holes of a picture; what is known does not change by a bit.
@@ -151,8 +174,7 @@ class Inpainter:
         image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; edge, gray: (B, 1, S, S), where it takes them
         -> float32 (B, 3, S, S) in [-1, 1], known pixels as they were
         """
-        with self.lock:
-            (composites,) = run_batches(self.network, [arrays[name] for name in self.inputs], self.batch_size)
+        (composites,) = run_batches(self.network, [arrays[name] for name in self.inputs], self.batch_size)
         return composites
 
 

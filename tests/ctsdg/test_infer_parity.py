@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.command_line import call
+from tests.onnx_files import RUNTIMES, from_mindir, require_packages
 from tests.parity.official import DATA
 from tests.parity.pictures import assert_completed
 
@@ -24,7 +25,23 @@ def test_converted_weights_give_the_published_pictures(weights, name, mode, requ
     assert_published(request.getfixturevalue(weights), name, tmp_path / "out", mode=mode)
 
 
-def test_so_does_the_exported_network(published, tmp_path):
-    path = tmp_path / "ctsdg.mindir"
+@pytest.fixture(scope="module")
+def exported(published, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "ctsdg.mindir"
     call("export.py", checkpoint_path=published, output_path=path)
-    assert_published(path, "completed", tmp_path / "out")
+    return path
+
+
+@pytest.fixture(scope="module")
+def onnx_file(exported, tmp_path_factory) -> Path:
+    require_packages()
+    return from_mindir(exported, tmp_path_factory.mktemp("onnx"))
+
+
+def test_so_does_the_exported_network(exported, tmp_path):
+    assert_published(exported, "completed", tmp_path / "out")
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_so_does_the_onnx_file(runtime, onnx_file, tmp_path):
+    assert_published(onnx_file, "completed", tmp_path / "out", runtime=runtime)

@@ -17,16 +17,18 @@ from model_utils.entry import run
 from src.checkpoint import save_network
 from src.dgts.generator import Generator
 from src.dgts.model import DGTS
-from src.dgts.upsampler.network import Upsampler
+from src.dgts.upsampler.network import Upsampler, masked_input
 from src.errors import InputError
-from src.export.mindir import example_inputs
+from src.export.trial import example_inputs
 from src.inference.inpainter import Inpainter
-from src.models import get_model
+from src.models import get_model, load_inpainting
 from tests.command_line import ROOT, words
+from tests.onnx_files import RUNTIMES, from_mindir, require_packages
 
 INFO = get_model("dgts").info(
     "generator", width=0.02, image_size=128, matching_lambda=0.3, sequential_steps=16, iteration=7
 )
+PARTS = ("generator", "upsampler")
 UPSAMPLER = get_model("upsampler").info("upsampler", width=0.02, image_size=128)
 
 
@@ -73,7 +75,7 @@ def test_how_to_run_may_be_chosen_and_what_was_learnt_not(checkpoint):
     chosen = {"fill_order": "raster", "sequential_steps": 2, "matching_lambda": 0.3, "model": "dgts"}
     inpainter = Inpainter(checkpoint, chosen)
     assert (inpainter.info.fill_order, inpainter.info.sequential_steps) == ("raster", 2)
-    _, order = inpainter.network.low_resolution(*(Tensor(array) for array in arrays.values()))
+    _, order = load_inpainting(checkpoint, chosen)[0].low_resolution(*(Tensor(array) for array in arrays.values()))
     order = order.asnumpy()[0]
     assert (order[:2] >= 0).all()
     assert order[0] < order[1]
@@ -189,3 +191,63 @@ def test_parts_say_what_they_take_and_fill_no_holes_alone(mindir):
         found = [{entry["name"]: entry["shape"] for entry in facts[key]} for key in ("inputs", "outputs")]
         assert found == list(expected)
         assert "alone, which fills no holes" in refusal(file)
+
+
+@pytest.fixture(scope="module")
+def onnx_files(mindir, tmp_path_factory) -> Path:
+    """The whole as an ONNX file, its parts beside it."""
+    require_packages()
+    folder = tmp_path_factory.mktemp("onnx")
+    for part in PARTS:
+        from_mindir(mindir.with_name(f"small_{part}.mindir"), folder)
+    return from_mindir(mindir, folder)
+
+
+@pytest.mark.slow
+def test_every_primitive_has_an_onnx_row(mindir):
+    require_packages()
+    from src.export.mindir_to_onnx import missing_rows
+    from src.export.read_mindir import read_mindir
+
+    for suffix in ("", *(f"_{part}" for part in PARTS)):
+        assert list(missing_rows(read_mindir(mindir.with_name(f"small{suffix}.mindir")))) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_an_onnx_file_computes_what_the_checkpoint_computes(runtime, onnx_files, checkpoint):
+    arrays = example_inputs(INFO, 5)
+    exported, inpainter = Inpainter(onnx_files, runtime=runtime), Inpainter(checkpoint, batch_size=2)
+    assert (exported.info, exported.batch_size) == (INFO, 2)
+    np.testing.assert_allclose(exported.complete(**arrays), inpainter.complete(**arrays), rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_parts_as_onnx_files(runtime, onnx_files, checkpoint):
+    from src.inference.onnx_runtimes import load_onnx
+
+    image, mask = (array[:2] for array in example_inputs(INFO, 2).values())
+    cell, _ = load_inpainting(checkpoint, {})
+    expected = cell.low_resolution(Tensor(image), Tensor(mask))
+    generator, upsampler = (load_onnx(onnx_files.with_name(f"small_{part}.onnx"), runtime) for part in PARTS)
+    low, order = generator(image, mask)
+    np.testing.assert_array_equal(order, expected[1].asnumpy())
+    np.testing.assert_allclose(low, expected[0].asnumpy(), rtol=0, atol=1e-4)
+    masked = masked_input(Tensor(image), Tensor(mask))
+    (output,) = upsampler(masked.asnumpy(), low)
+    np.testing.assert_allclose(output, cell.upsampler(masked, Tensor(low)).asnumpy(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_order_by_confidence_in_an_onnx_file(checkpoint, tmp_path):
+    """Four loops one after the other, of which many pictures run some for no round."""
+    require_packages()
+    path = tmp_path / "small.mindir"
+    options = {"checkpoint_path": checkpoint, "output_path": path, "fill_order": "confidence"}
+    subprocess.run([sys.executable, ROOT / "export.py", *words(options)], check=True)
+    arrays = example_inputs(INFO, 5)
+    expected = Inpainter(checkpoint, {"fill_order": "confidence"}).complete(**arrays)
+    for runtime in RUNTIMES:
+        found = Inpainter(from_mindir(path, tmp_path), runtime=runtime).complete(**arrays)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)

@@ -6,13 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor, nn
 
+from src.inference.batches import Network
+from src.inference.mindspore_runtime import load_mindir
 from tests.command_line import ROOT, call
 from tests.dgts.conftest import DATA
+from tests.onnx_files import RUNTIMES, from_mindir, require_packages
 from tests.parity.pictures import assert_completed
 
 CASES = (0, 1, 2)  # picture i mod 2 with mask i
@@ -64,14 +65,37 @@ def test_so_does_the_exported_file(exported, pictures, tmp_path):
 
 
 def test_the_exported_generator_fills_in_the_recorded_order(exported):
-    generator = nn.GraphCell(ms.load(str(exported.with_name("dgts_generator.mindir"))))
+    assert_recorded(load_mindir(exported.with_name("dgts_generator.mindir")))
+
+
+def assert_recorded(generator: Network) -> None:
     recorded, expected = np.load(DATA / "generator.npz"), np.load(DATA / "end_to_end.npz")
     for i in CASES:
-        image, mask = recorded["image"][i % 2][None], recorded["mask"][i][None]
-        low, order = generator(Tensor(image), Tensor(mask))
+        low, order = generator(recorded["image"][i % 2][None], recorded["mask"][i][None])
         steps = expected[f"case{i}.order"]
-        np.testing.assert_array_equal(order.asnumpy()[0, : len(steps)], steps)
-        np.testing.assert_allclose(low.asnumpy(), expected[f"case{i}.low32"], rtol=0, atol=1e-3)
+        np.testing.assert_array_equal(order[0, : len(steps)], steps)
+        np.testing.assert_allclose(low, expected[f"case{i}.low32"], rtol=0, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def onnx_files(exported, tmp_path_factory) -> Path:
+    """The same as ONNX: dgts.onnx, with the generator beside it."""
+    require_packages()
+    folder = tmp_path_factory.mktemp("onnx")
+    from_mindir(exported.with_name("dgts_generator.mindir"), folder)
+    return from_mindir(exported, folder)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_so_does_the_onnx_file(runtime, onnx_files, pictures, tmp_path):
+    assert_published(onnx_files, pictures, tmp_path / "out", runtime=runtime)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_onnx_generator_fills_in_the_recorded_order(runtime, onnx_files):
+    from src.inference.onnx_runtimes import load_onnx
+
+    assert_recorded(load_onnx(onnx_files.with_name("dgts_generator.onnx"), runtime))
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")

@@ -6,7 +6,8 @@ from src.checkpoint import filled
 from src.data.images import to_uint8
 from src.data.picture_sheet import Row
 from src.losses.perceptual import l1
-from src.models import IMAGE, MASK, Model
+from src.models import Model
+from src.network_info import IMAGE, MASK
 from src.training.model_training import ModelTraining
 from src.training.train_step import TrainOneStepCell
 

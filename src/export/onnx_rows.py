@@ -1,0 +1,279 @@
+"""The table from MindSpore's primitives to ONNX's operators: one row for each kind.
+
+A row is a function of the graph, the MINDIR node, and the node's inputs: each a Tensor or, where it is constant, a
+number, a tuple or an array. It returns the node's result, or a tuple of its results.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from src.errors import InputError
+from src.export.onnx_graph import OnnxGraph, Tensor
+from src.export.read_mindir import Node
+
+Row = Callable[..., Tensor | tuple]
+
+
+def axes(*values: int) -> np.ndarray:
+    """Whole numbers as ONNX takes them: axes, shapes, indices."""
+    return np.array(values, np.int64)
+
+
+def same(kind: str) -> Row:
+    """A primitive of one input that ONNX has under another name, or the same."""
+    return lambda graph, node, x: graph.op(kind, x)
+
+
+def pair(kind: str) -> Row:
+    """A primitive of two inputs, number by number. ONNX wants both of one type, MindSpore finds a common one."""
+
+    def row(graph: OnnxGraph, node: Node, *inputs: object) -> Tensor:
+        # Python's numbers take the type of the tensor beside them.
+        found = {np.dtype(x.dtype) for x in inputs if isinstance(x, Tensor | np.ndarray)}
+        floats = [dtype for dtype in found if dtype.kind == "f"]
+        common = floats[0] if floats else np.result_type(*found)
+        return graph.op(kind, *(cast(graph, x, common) for x in inputs))
+
+    return row
+
+
+def cast(graph: OnnxGraph, x: object, dtype: np.dtype) -> Tensor:
+    """A tensor of that type; the same one if it is already."""
+    if not isinstance(x, Tensor):
+        return graph.constant(x, dtype)
+    return x if x.dtype == dtype else graph.op("Cast", x, to=element_type(dtype))
+
+
+def element_type(dtype: np.dtype) -> int:
+    from onnx.helper import np_dtype_to_tensor_dtype
+
+    return np_dtype_to_tensor_dtype(np.dtype(dtype))
+
+
+def indices(graph: OnnxGraph, x: Tensor) -> Tensor:
+    return cast(graph, x, np.dtype(np.int64))
+
+
+def swapped(graph: OnnxGraph, x: object, swap: bool = True) -> object:
+    """The last two axes exchanged."""
+    if not swap:
+        return x
+    order = list(range(len(x.shape)))
+    return graph.op("Transpose", x, perm=[*order[:-2], order[-1], order[-2]])
+
+
+def matrix_product(graph, node, a, b, swap_a=False, swap_b=False):
+    return graph.op("MatMul", swapped(graph, a, swap_a), swapped(graph, b, swap_b))
+
+
+def dense(graph, node, x, weight, bias):
+    return graph.op("Add", graph.op("MatMul", x, swapped(graph, weight)), bias)
+
+
+def bias_add(graph, node, x, bias, data_format):
+    return graph.op("Add", x, graph.op("Reshape", bias, axes(-1, *[1] * (len(node.result.shape) - 2))))
+
+
+def conv2d(graph, node, x, weight):
+    facts = node.attributes
+    return graph.op(
+        "Conv",
+        x,
+        weight,
+        kernel_shape=facts["kernel_size"],
+        strides=facts["stride"][-2:],
+        dilations=facts["dilation"][-2:],
+        pads=both_ends(facts["pad_list"]),
+        group=facts["group"],
+    )
+
+
+def both_ends(pads: tuple[int, ...]) -> tuple[int, ...]:
+    """Padding as ONNX has it: (before, after) for each axis -> before all axes, then after all."""
+    return (*pads[::2], *pads[1::2])
+
+
+def max_pool(graph, node, x):
+    facts = node.attributes
+    if facts["pad_mode"] != "VALID":
+        raise InputError(f"{node.layer}: MaxPool with pad_mode {facts['pad_mode']} has no row; use VALID")
+    return graph.op("MaxPool", x, kernel_shape=facts["kernel_size"][-2:], strides=facts["strides"][-2:])
+
+
+def max_pool_3d(graph, node, x):
+    facts = node.attributes
+    pooled = graph.op(
+        "MaxPool",
+        x,
+        kernel_shape=facts["ksize"],
+        strides=facts["strides"],
+        dilations=facts["dilation"] * (3 // len(facts["dilation"])),
+        pads=facts["pads"] * 2,
+        ceil_mode=int(facts["ceil_mode"]),
+    )
+    return pooled, None  # where the largest stood, nothing asks
+
+
+def batch_norm(graph, node, x, scale, shift, mean, variance, training, epsilon, *_):
+    if training:
+        raise InputError(f"{node.layer}: BatchNorm of a network in training; export it after set_train(False)")
+    inputs = x, scale, shift, mean, variance
+    return graph.op("BatchNormalization", *inputs, epsilon=epsilon), None, None, None, None
+
+
+def layer_norm(graph, node, x, scale, shift, norm_axis, _, epsilon):
+    return graph.op("LayerNormalization", x, scale, shift, axis=norm_axis, epsilon=epsilon), None, None
+
+
+def resize_bilinear(graph, node, x, size, align_corners, half_pixel_centers):
+    mode = "align_corners" if align_corners else "half_pixel" if half_pixel_centers else "asymmetric"
+    shape = axes(*node.result.shape)
+    return graph.op("Resize", x, None, None, shape, mode="linear", coordinate_transformation_mode=mode)
+
+
+def mirror_pad(graph, node, x, pads):
+    mode = node.attributes["mode"]
+    if mode != "REFLECT":
+        raise InputError(f"{node.layer}: MirrorPad with mode {mode} has no row; use REFLECT")
+    return graph.op("Pad", x, axes(*both_ends(tuple(pads.reshape(-1)))), mode="reflect")
+
+
+def im2col(graph, node, x):
+    """(B, C, H, W) -> (B, C, kernel places, output pixels): for each place of the kernel, a slice of the picture."""
+    facts = node.attributes
+    (height, width), stride, pad = facts["ksizes"], facts["strides"], facts["pads"]
+    if facts["dilations"] != (1, 1):
+        raise InputError(f"{node.layer}: Im2Col with dilations {facts['dilations']} has no row")
+    padded = graph.op("Pad", x, axes(0, 0, *pad, 0, 0, *pad))
+    counts = [(x.shape[2 + i] + 2 * pad[i] - facts["ksizes"][i]) // stride[i] for i in (0, 1)]
+    slices = []
+    for first in np.ndindex(height, width):
+        last = [first[i] + counts[i] * stride[i] + 1 for i in (0, 1)]
+        part = graph.op("Slice", padded, axes(*first), axes(*last), axes(2, 3), axes(*stride))
+        slices.append(graph.op("Unsqueeze", part, axes(2)))
+    return graph.op("Reshape", graph.op("Concat", *slices, axis=2), axes(*node.result.shape))
+
+
+def col2im(graph, node, columns, size):
+    facts = node.attributes
+    batch, pixels = columns.shape[0], columns.shape[-1]
+    columns = graph.op("Reshape", columns, axes(batch, -1, pixels))
+    kernel = axes(*facts["kernel_size"])
+    options = {"strides": facts["stride"], "pads": facts["padding"] * 2, "dilations": facts["dilation"]}
+    return graph.op("Col2Im", columns, size.astype(np.int64), kernel, **options)
+
+
+def strided_slice(graph, node, x, begin, end, strides, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_mask):
+    """Bits of the masks stand for axes: from the start, to the end, or one index, whose axis goes."""
+    if ellipsis_mask or new_axis_mask:
+        raise InputError(f"{node.layer}: StridedSlice with an ellipsis or a new axis has no row")
+    count = len(begin)
+    first = [0 if begin_mask >> i & 1 else begin[i] for i in range(count)]
+    last = [x.shape[i] if end_mask >> i & 1 else end[i] for i in range(count)]
+    part = graph.op("Slice", x, axes(*first), axes(*last), axes(*range(count)), axes(*strides))
+    gone = [i for i in range(count) if shrink_mask >> i & 1]
+    return graph.op("Squeeze", part, axes(*gone)) if gone else part
+
+
+def split(graph, node, x, axis, count):
+    return graph.op("Split", x, outputs=count, axis=axis, num_outputs=count)
+
+
+def stack(graph, node, parts):
+    axis = node.attributes["axis"]
+    return graph.op("Concat", *(graph.op("Unsqueeze", part, axes(axis)) for part in parts), axis=axis)
+
+
+def sum_ext(graph, node, x, dim, keepdims, _):
+    dims = [axes(*np.atleast_1d(dim))] if np.size(dim) and dim is not None else []  # none: over all
+    return graph.op("ReduceSum", x, *dims, keepdims=int(keepdims))
+
+
+def argmax(graph, node, x, axis, _=None, keepdims=False):
+    found = graph.op("ArgMax", x, axis=axis, keepdims=int(keepdims))
+    dtype = node.result.dtype
+    return found if dtype == np.int64 else graph.op("Cast", found, to=element_type(dtype))
+
+
+def argmax_with_value(graph, node, x, axis, keepdims):
+    found = graph.op("ArgMax", x, axis=axis, keepdims=int(keepdims))
+    return found, graph.op("ReduceMax", x, axes(axis), keepdims=int(keepdims))
+
+
+def clamp_scalar(graph, node, x, low, high):
+    return graph.op("Clip", x, graph.constant(low, x.dtype), graph.constant(high, x.dtype))
+
+
+def round_half_even(graph, node, x, decimals):
+    if decimals:
+        raise InputError(f"{node.layer}: Round to {decimals} decimals has no row; use 0")
+    return graph.op("Round", x)
+
+
+ROWS: dict[str, Row] = {
+    # One number from one number.
+    "Cast": lambda graph, node, x, _: cast(graph, x, node.result.dtype),
+    "ClampScalar": clamp_scalar,
+    "ReLU": same("Relu"),
+    "Reciprocal": same("Reciprocal"),
+    "Round": round_half_even,
+    "Rsqrt": lambda graph, node, x: graph.op("Reciprocal", graph.op("Sqrt", x)),
+    "Sigmoid": same("Sigmoid"),
+    "Sqrt": same("Sqrt"),
+    "Tanh": same("Tanh"),
+    # One number from two, or three.
+    "Add": pair("Add"),
+    "Divs": pair("Div"),
+    "EqScalar": pair("Equal"),
+    "Equal": pair("Equal"),
+    "Greater": pair("Greater"),
+    "Less": pair("Less"),
+    "LessEqual": pair("LessOrEqual"),
+    "Maximum": pair("Max"),
+    "Mul": pair("Mul"),
+    "Muls": pair("Mul"),
+    "Select": lambda graph, node, condition, a, b: graph.op("Where", condition, a, b),
+    "Sub": pair("Sub"),
+    # Products with weights, and with each other.
+    "BatchMatMul": matrix_product,
+    "BiasAdd": bias_add,
+    "Conv2D": conv2d,
+    "Dense": dense,
+    "MatMul": matrix_product,
+    "MatMulExt": matrix_product,
+    # Norms, pools, sums.
+    "ArgMaxWithValue": argmax_with_value,
+    "Argmax": argmax,
+    "BatchNorm": batch_norm,
+    "CumSum": lambda graph, node, x, axis, exclusive, reverse: graph.op(
+        "CumSum", x, axes(axis).reshape(()), exclusive=int(exclusive), reverse=int(reverse)
+    ),
+    "LayerNorm": layer_norm,
+    "Max": lambda graph, node, x: graph.op("ReduceMax", x, keepdims=0),
+    "MaxPool": max_pool,
+    "MaxPool3DWithArgmax": max_pool_3d,
+    "Softmax": lambda graph, node, x, axis: graph.op("Softmax", x, axis=axis[0]),
+    "SumExt": sum_ext,
+    # Other shapes, other places.
+    "Col2Im": col2im,
+    "Concat": lambda graph, node, parts, axis: graph.op("Concat", *parts, axis=axis),
+    "ExpandDims": lambda graph, node, x, axis: graph.op("Unsqueeze", x, axes(axis)),
+    "Eye": lambda graph, node, rows, columns, _: graph.constant(np.eye(rows, columns), node.result.dtype),
+    "GatherNd": lambda graph, node, x, index: graph.op("GatherND", x, indices(graph, index)),
+    "Im2Col": im2col,
+    "MirrorPad": mirror_pad,
+    "Reshape": lambda graph, node, x, _: graph.op("Reshape", x, axes(*node.result.shape)),
+    "ResizeBilinearV2": resize_bilinear,
+    "Split": split,
+    "Squeeze": lambda graph, node, x, dims: graph.op("Squeeze", x, axes(*dims)),
+    "Stack": stack,
+    "StridedSlice": strided_slice,
+    "TensorScatterUpdate": lambda graph, node, x, index, rows: graph.op("ScatterND", x, indices(graph, index), rows),
+    "Tile": lambda graph, node, x, repeats: graph.op("Tile", x, axes(*repeats)),
+    "Transpose": lambda graph, node, x, order: graph.op("Transpose", x, perm=order),
+    # ONNX has Trilu, but not every runtime does.
+    "Tril": lambda graph, node, x: graph.op(
+        "Mul", x, np.tril(np.ones(node.result.shape, node.result.dtype), node.attributes["diagonal"])
+    ),
+}

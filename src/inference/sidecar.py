@@ -1,0 +1,74 @@
+"""FILE.json beside an exported network, FILE.mindir or FILE.onnx: how to use it. Needs no MindSpore, and no model.
+
+Nothing in the file itself says how to prepare its inputs.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from src.errors import InputError
+from src.network_info import COMPOSITE, NetworkInfo, check_settings
+
+# What stands beside the entries of a NetworkInfo.
+DESCRIPTION = ("batch_size", "inputs", "outputs", "mask_files", "built_in", "versions", "sha256")
+# The settings that preparing pictures depends on; what else the file was made with, it computes by itself.
+NEEDED = {"image_size": int, "edge_mode": str, "sigma": float}
+
+
+class Sidecar(NamedTuple):
+    """What an exported file says of itself."""
+
+    info: NetworkInfo
+    batch_size: int  # samples that the file takes at once
+    inputs: tuple[str, ...]  # names, in the order that it takes them
+
+
+def read_sidecar(path: Path, chosen: Mapping[str, object]) -> Sidecar:
+    """What is known of an exported file, which has to be whole and to fill holes.
+
+    chosen: options that the user gave, which have to agree. Raises InputError.
+    """
+    sidecar = path.with_suffix(".json")
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; export.py makes one from a checkpoint")
+    if not sidecar.is_file():
+        raise InputError(
+            f"{path} has no {sidecar.name} beside it, which says how to use it; copy both, or export again"
+        )
+    try:
+        facts = json.loads(sidecar.read_text(encoding="utf-8"))
+        checksum, batch_size = facts["sha256"], int(facts["batch_size"])
+        if batch_size < 1:
+            raise ValueError(f"batch_size {batch_size}")
+        inputs, outputs = (tuple(entry["name"] for entry in facts[key]) for key in ("inputs", "outputs"))
+        info = parse_facts({name: value for name, value in facts.items() if name not in DESCRIPTION})
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{sidecar} is damaged; export {path.name} again") from error
+    for name, kind in NEEDED.items():
+        value = info.settings.get(name, kind())
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise InputError(f"{sidecar}: its network's {name} is {value!r}, which cannot be; export {path.name} again")
+    check_settings(path, info, chosen)
+    if outputs != (COMPOSITE.name,):
+        raise InputError(f"{path} is {info.model}'s {info.network} alone, which fills no holes; give another file")
+    for name in facts.get("built_in", ()):
+        if name in chosen:
+            raise InputError(f"{path} is complete in itself; leave --{name} out, or give a checkpoint")
+    if sha256(path) != checksum:
+        raise InputError(f"{path} is damaged, or not the file that {sidecar.name} was written for; export it again")
+    return Sidecar(info, batch_size, inputs)
+
+
+def parse_facts(facts: dict[str, object]) -> NetworkInfo:
+    """The inverse of NetworkInfo.facts. Raises KeyError where an entry is missing."""
+    model, network = facts.pop("model"), facts.pop("network")
+    iteration, batches_tracked = (facts.pop(name, 0) for name in ("iteration", "batches_tracked"))
+    facts["image_size"]  # there is no picture without a size
+    return NetworkInfo(model, network, facts, iteration, batches_tracked)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,68 @@
+"""What a network's file says of itself and of its inputs, whichever kind of file it is. Needs no MindSpore."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from src.errors import InputError
+
+
+class TensorInfo(NamedTuple):
+    """An input or output of an exported network, for someone who has nothing but the file."""
+
+    name: str
+    range: tuple[float, float] | None
+    meaning: str
+
+
+# What src/data makes of a picture and its mask: a model's inputs are some of these, by their names.
+IMAGE = TensorInfo("image", (-1, 1), "RGB, value / 127.5 - 1")
+MASK = TensorInfo("mask", (0, 1), "1 where the picture is known, 0 in the hole")
+EDGE = TensorInfo("edge", (0, 1), "1 on the edges of the gray picture (Canny, Gaussian of sigma pixels), 0 elsewhere")
+GRAY = TensorInfo(
+    "gray", (0, 1), "luminance of the picture (edge_mode clean), or of trunc(255 * image) modulo 256 (published)"
+)
+COMPOSITE = TensorInfo("composite", (-1, 1), "image where mask is 1, the filling where it is 0")
+
+
+@dataclass(frozen=True)
+class NetworkInfo:
+    """What a network file says of itself: whose network it is, the settings that using it right depends on, a record.
+
+    `info.width` is the setting of that name.
+    """
+
+    model: str
+    network: str  # "generator", "discriminator", …
+    settings: Mapping[str, str | float | int | bool] = field(default_factory=dict, hash=False)
+    iteration: int = 0
+    batches_tracked: int = 0  # training batches its batch norms have seen: PyTorch's num_batches_tracked
+
+    def __getattr__(self, name: str) -> str | float | int | bool:
+        settings = vars(self).get("settings", {})
+        if name not in settings:
+            raise AttributeError(f"{self.model} has no setting {name}")
+        return settings[name]
+
+    def having(self, **settings: str | float | int | bool) -> "NetworkInfo":
+        return replace(self, settings={**self.settings, **settings})
+
+    def facts(self) -> dict[str, str | float | int | bool]:
+        """All of it by name. Networks that only serve in training have no settings, and nothing is recorded of them."""
+        facts = {"model": self.model, "network": self.network, **self.settings}
+        if self.settings:
+            facts["iteration"] = self.iteration
+        if self.batches_tracked:
+            facts["batches_tracked"] = self.batches_tracked
+        return facts
+
+
+def check_settings(path: Path, info: NetworkInfo, chosen: Mapping[str, object]) -> None:
+    """Raises InputError where the user asked for something else than the file holds."""
+    facts = info.facts()
+    for name, value in chosen.items():
+        if name in facts and facts[name] != value:
+            raise InputError(
+                f"{path} has {name} {facts[name]}, not {value}: leave --{name} out, or give another checkpoint"
+            )
