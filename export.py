@@ -2,11 +2,13 @@
 
   export.py --checkpoint_path CHECKPOINT --output_path FILE.mindir
   export.py --checkpoint_path CHECKPOINT --output_path FILE.onnx
+  export.py --checkpoint_path CHECKPOINT --package FOLDER
 
 CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, or a generator.ckpt. A MINDIR needs MindSpore, an
 ONNX file OpenVINO or ONNX Runtime (requirements-onnx.txt). FILE.json, written beside it, says how to use it; infer.py
 and eval.py need it. A fresh process tries the file before it gets its name. A model of several networks may need more
-files, see its options; --export_parts writes each of these networks as a file of its own as well.
+files, see its options; --export_parts writes each of these networks as a file of its own as well. --package writes a
+folder that fills pictures without this project, around model.onnx or the file that --output_path names.
 """
 
 from pathlib import Path
@@ -17,8 +19,12 @@ from src.errors import InputError
 
 
 def main(config: Config) -> None:
-    require(config, "checkpoint_path", "output_path")
-    path = Path(config.output_path)
+    require(config, "checkpoint_path", *(() if config.package else ("output_path",)))
+    path = Path(config.output_path or "model.onnx")
+    if config.package:
+        if path.parent != Path():
+            raise InputError(f"--output_path {path}: it goes into the --package folder; give its name alone")
+        path = Path(config.package, path)
     if path.suffix not in (".mindir", ".onnx"):
         raise InputError(f"--output_path {path}: give the name of a file that ends in .mindir or .onnx")
     from src.files import make_folder, refuse_existing, staged
@@ -28,6 +34,10 @@ def main(config: Config) -> None:
         refuse_existing(written, config.overwrite)
 
     check(path)
+    if config.package and config.export_parts:
+        raise InputError("--export_parts writes files that fill no holes alone; leave it out with --package")
+    if config.package and path.parent.is_dir() and any(path.parent.iterdir()):
+        raise InputError(f"--package {config.package} is not empty; give another folder")
     if path.suffix == ".onnx":
         from src.inference.onnx_runtimes import RUNTIMES, require_packages
 
@@ -39,6 +49,7 @@ def main(config: Config) -> None:
         from src.export import onnx_file as file_format
     else:
         from src.export import mindir as file_format
+    from src.export.package import write_package
     from src.export.sidecar import write_sidecar
     from src.export.trial import largest_difference, try_network
     from src.models import load_inpainting
@@ -63,9 +74,13 @@ def main(config: Config) -> None:
                 )
                 if not difference <= tolerance:
                     stop(f"error: that is over {tolerance:g}, so {path} was not written", 1)
+        if config.package:
+            write_package(folder, folder / path.name)
     for file in files:
         size, sidecar = f"{file.stat().st_size / 1e6:.0f} MB", file.with_suffix(".json").name
         print(f"wrote {file} ({size}, batch {batch_size}) and {sidecar}")
+    if config.package:
+        print(f"{config.package}/README.md says how to use the folder, here or elsewhere")
 
 
 if __name__ == "__main__":

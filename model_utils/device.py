@@ -9,9 +9,6 @@ import src  # noqa: F401  sets the environment that MindSpore reads when it is i
 from model_utils.config import Config
 from src.errors import InputError
 
-# MindSpore logs at warning level by default, and prints a page of it for each back end that is not installed.
-os.environ.setdefault("GLOG_v", "3")
-
 NEEDED = {"GPU": "an NVIDIA driver and the CUDA and cuDNN it was built for", "Ascend": "the Ascend driver and CANN"}
 
 

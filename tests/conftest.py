@@ -1,17 +1,14 @@
 """What tests share: tensors to picture (`rand`), MindSpore's two ways to run (`mode`), a small network's files."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-os.environ.setdefault("GLOG_v", "3")  # as model_utils/device.py does; before MindSpore is imported
-
 import numpy as np
 import pytest
 
-import src  # noqa: F401  the rest of the environment that MindSpore reads when it is imported
+import src  # noqa: F401  sets the environment that MindSpore reads when it is imported
 
 ROOT = Path(__file__).parents[1]
 

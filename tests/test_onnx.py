@@ -225,3 +225,22 @@ def test_rows_agree_with_mindspore(runtime, save, rand):
     network = load_onnx(save(cell, {"x": x.asnumpy()}, tuple("abcdefg")), runtime)
     for found, wanted in zip(network(x.asnumpy()), expected, strict=True):
         np.testing.assert_allclose(found, wanted.asnumpy(), rtol=0, atol=1e-5)
+
+
+def test_openvino_is_not_held_to_the_instructions_of_mindspore(onnx_file):
+    """MindSpore's convolutions need a limit that would bar AVX-512: here SSE, which every host exceeds."""
+    code = f"""
+import os, src
+os.environ[src.ISA_VARIABLE] = src.MINDSPORE_ISA = "SSE41"
+from pathlib import Path
+from src.inference.onnx_runtimes import OpenVINO
+network = OpenVINO(Path({str(onnx_file)!r}), "float32")
+for node in network.compiled.get_runtime_model().get_ops():
+    print(node.get_rt_info()["primitiveType"].astype(str))
+print(os.environ[src.ISA_VARIABLE])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    *kernels, limit = done.stdout.split()
+    assert limit == "SSE41"
+    assert any("avx" in kernel for kernel in kernels)
+    assert not any("sse" in kernel for kernel in kernels)

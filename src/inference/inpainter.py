@@ -58,8 +58,10 @@ class Inpainter:
             info, batch_size, inputs = read_sidecar(path, chosen)
             self._use(load_mindir(path), info, batch_size, inputs)
             return
-        from src.models import load_inpainting
-
+        try:
+            from src.models import load_inpainting
+        except ModuleNotFoundError as error:  # a package of export.py has no networks
+            raise InputError(f"{path}: only .onnx and .mindir files run here") from error
         self._use_cell(*load_inpainting(path, chosen), batch_size)
 
     @classmethod

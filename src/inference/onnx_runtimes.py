@@ -1,12 +1,15 @@
 """Networks in ONNX files, run by OpenVINO or ONNX Runtime on the CPU. Neither needs MindSpore."""
 
 import importlib.util
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from src import ISA_VARIABLE, MINDSPORE_ISA
 from src.errors import InputError
 from src.inference.batches import Network
 
@@ -31,6 +34,19 @@ def require_packages(*names: str) -> None:
         raise InputError(f".onnx files need {listed}, not installed here: pip install -r requirements-onnx.txt")
 
 
+@contextmanager
+def all_instructions() -> Iterator[None]:
+    """Take back, for OpenVINO's oneDNN, the limit that MindSpore's needs: it would bar AVX-512 and AMX."""
+    limited = os.environ.get(ISA_VARIABLE) == MINDSPORE_ISA
+    if limited:
+        del os.environ[ISA_VARIABLE]
+    try:
+        yield
+    finally:
+        if limited:
+            os.environ[ISA_VARIABLE] = MINDSPORE_ISA
+
+
 class OpenVINO:
     """inputs, each (B, …) -> outputs, each (B, …)"""
 
@@ -43,7 +59,8 @@ class OpenVINO:
             raise InputError("--precision bfloat16: this CPU does not compute in it; leave it out")
         # Left to itself it chooses bfloat16 on CPUs with AMX.
         options = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
-        self.compiled = core.compile_model(str(path), "CPU", options)
+        with all_instructions():
+            self.compiled = core.compile_model(str(path), "CPU", options)
         self.requests = threading.local()  # a request holds the arrays of one call at a time
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
