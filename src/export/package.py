@@ -16,7 +16,7 @@ STARTS = ("src.inference.inpainter", "src.inference.user_files", "src.inference.
 # What only checkpoints need, and what only the other kind of file needs, stays out.
 ABSENT = {".onnx": {"src.models", "src.inference.mindspore_runtime"}, ".mindir": {"src.models"}}
 PACKAGES = {".onnx": ("requirements.txt", "requirements-onnx.txt"), ".mindir": ("requirements.txt",)}
-NOT_NEEDED = {".onnx": ("mindspore", "onnx", "pyyaml"), ".mindir": ("pyyaml",)}
+NOT_NEEDED = {".onnx": ("mindspore", "onnx", "pyyaml", "ml_dtypes"), ".mindir": ("pyyaml",)}
 
 
 def write_package(folder: Path, model: Path) -> None:
