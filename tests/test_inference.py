@@ -155,6 +155,15 @@ def test_blocks_of_one_turn_do_not_touch():
         assert not any(a.meets(b) for a, b in itertools.combinations(blocks, 2))
 
 
+def test_a_small_hole_in_a_large_photo_is_filled_as_in_the_crop_around_it(checkpoint):
+    photo = np.tile(data.astronaut(), (3, 4, 1))
+    hole = np.zeros(photo.shape[:2], bool)
+    hole[700:760, 900:940] = True
+    inpainter = Inpainter(checkpoint)
+    crop = np.s_[730 - 128 : 730 + 128, 920 - 128 : 920 + 128]
+    np.testing.assert_array_equal(inpainter(photo, hole)[crop], inpainter(photo[crop], hole[crop]))
+
+
 class Flat:
     """A network that fills a hole with the mean of what it sees as known, in float."""
 
