@@ -44,7 +44,7 @@ class _Attend(nn.Cell):
     """
 
     FLOOR = 1e-8
-    LARGEST = 2**26
+    LARGEST = 2**24
 
     def __init__(self) -> None:
         super().__init__()
