@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.command_line import ROOT, words
-from tests.training.conftest import assert_same, rows, write_pictures
+from tests.training.conftest import SMALL, assert_same, rows, write_pictures
 
 MSRUN = ("--worker_num=2", "--local_worker_num=2", "--join=True", "--tail_worker_log=2")
 NUM_INPUTS = 4  # of a batch: image, mask, edge, gray
@@ -114,21 +114,8 @@ def start(tmp_path, pictures) -> Callable[..., subprocess.Popen]:
     """start("name", option=value, …): a run of two ranks, started by the script that users call."""
 
     def start(name: str, *flags: str, **options: object) -> subprocess.Popen:
-        small = {
-            "save_path": tmp_path / name,
-            "data_root": pictures,
-            "mode": "pynative",
-            "image_size": 128,
-            "width": 0.02,
-            "edge_mode": "clean",
-            "batch_size": 2,
-            "perceptual_loss_w": 0,
-            "style_loss_w": 0,
-            "log_frequency_step": 1,
-            "train_iter": 4,
-            "finetune_iter": 2,
-            "save_checkpoint_steps": 2,
-        }
+        small = SMALL | {"save_path": tmp_path / name, "data_root": pictures, "width": 0.02}
+        small |= {"train_iter": 4, "finetune_iter": 2, "save_checkpoint_steps": 2}
         script = ROOT / "scripts" / "run_distribute_train_cpu.sh"
         return subprocess.Popen(
             ["bash", script, "2", *words(small | options), *flags],

@@ -14,7 +14,7 @@ import pytest
 
 from tests.command_line import ROOT, words
 from tests.test_msrun import kill, two_free_ports
-from tests.training.conftest import assert_same, write_pictures
+from tests.training.conftest import SMALL, assert_same, write_pictures
 
 pytestmark = pytest.mark.slow
 
@@ -31,20 +31,7 @@ def start(tmp_path, pictures) -> Iterator[Callable[..., list[subprocess.Popen]]]
     jobs = []
 
     def start(name: str, hosts: int, **options: object) -> list[subprocess.Popen]:
-        small = {
-            "save_path": tmp_path / name,
-            "data_root": pictures,
-            "mode": "pynative",
-            "image_size": 128,
-            "width": 0.02,
-            "edge_mode": "clean",
-            "batch_size": 2,
-            "perceptual_loss_w": 0,
-            "style_loss_w": 0,
-            "log_frequency_step": 1,
-            "train_iter": 1,
-            "finetune_iter": 0,
-        }
+        small = SMALL | {"save_path": tmp_path / name, "data_root": pictures, "width": 0.02, "train_iter": 1}
         command = ["bash", ROOT / "scripts" / "run_distribute_train_cpu.sh", str(2 // hosts), *words(small | options)]
         several = {"NODE_NUM": str(hosts), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(two_free_ports())}
         for number in range(hosts):
