@@ -62,7 +62,10 @@ class _Attend(nn.Cell):
             return self.product_nt(values, self.affinity(queries, keys))
         parts = ()
         for start in range(0, pixels, step):
-            parts += (self.product_nt(values, self.affinity(queries[:, :, start : start + step], keys)),)
+            part = queries[:, :, start : start + step]
+            if parts:
+                part = ops.depend(part, parts[-1])  # one after the other, or all of them are in memory at once
+            parts += (self.product_nt(values, self.affinity(part, keys)),)
         return ops.cat(parts, axis=2)
 
     def affinity(self, queries: Tensor, keys: Tensor) -> Tensor:
