@@ -24,8 +24,8 @@ def share_weights(cell: nn.Cell, table: tuple, published) -> None:
     pairs = pair_names(table, PYTORCH, shapes)
     state = rule_state({theirs: shapes[ours] if ours else () for ours, theirs in pairs})
     for name in state:
-        if name.startswith("fusion_layer1"):
-            state[name] *= np.float32(0.2)  # or CTSDG's affinity is so sharp that it magnifies rounding
+        if name.startswith(("out_layer", "conv_img")):
+            state[name] *= np.float32(0.2)  # MindSpore's tanh of 5 and more is 1, which alone would be 1e-4 off
     published.load_state_dict(as_tensors(state))
     parameters = dict(cell.parameters_and_names())
     for ours, theirs in pairs:
@@ -48,7 +48,6 @@ def assert_same(cell: nn.Cell, published, arrays: list[np.ndarray]) -> None:
     found = cell(*(Tensor(array) for array in arrays)).asnumpy()
     with torch.no_grad():
         expected = published(*(torch.from_numpy(array) for array in arrays)).numpy()
-    print(np.abs(found - expected).max())
     assert expected.std() > 0.05
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
