@@ -154,8 +154,8 @@ def as_table(rows: list[dict]) -> str:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         share = "" if row["share"] is None else f"{row['share']:.0%}"
         lines.append(
-            f"| {row['row']} | {row['seconds']:.3g} | {ratio} | {row['peak_memory_gb']:.1f} | {row['gflop']:.0f} "
-            f"| {row['gflop_per_second']:.0f} | {share} |"
+            f"| {row['row']} | {row['seconds']:.3g} | {ratio} | {row['peak_memory_gb']:.1f} | {row['gflop']:.3g} "
+            f"| {row['gflop_per_second']:.3g} | {share} |"
         )
     return "\n".join(lines + notes)
 
