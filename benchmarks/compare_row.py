@@ -183,7 +183,7 @@ def main(row: str, model: str, folder: str, width: str, *geometry: str) -> None:
             say(seconds=time.perf_counter() - start, peak=peak_memory())
     except Exception as error:  # the other rows go on; the parent prints why this one did not
         lines = str(error).strip().splitlines()
-        say(error=f"{type(error).__name__}: {lines[0] if lines else ''}")
+        say(error=": ".join((type(error).__name__, *lines[:1])))
 
 
 if __name__ == "__main__":
