@@ -34,6 +34,8 @@ HEAD = """| row | s | times published | peak memory, GB | GFLOP | GFLOP/s | of a
 def compare(model: str, width: float, sizes: list[int], batches: list[int], repeats: int, output: str) -> None:
     """Print a table for each size and batch; write compare.md, compare.json and compare.png to the folder `output`."""
     check(model, sizes, batches, repeats)
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # not without ending the rows, which may be stopped
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     folder = Path(output)
     if output:
         make_folder(folder)
@@ -73,7 +75,8 @@ class Row:
         environment = {key: value for key, value in os.environ.items() if (key, value) != (ISA_VARIABLE, MINDSPORE_ISA)}
         command = [sys.executable, str(Path(__file__).with_name("compare_row.py")), *map(str, words)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(command, text=True, env=environment, **pipes)
+        # A session of its own: the system hangs up on a whole group when it finds stopped processes in it.
+        self.process = subprocess.Popen(command, text=True, env=environment, start_new_session=True, **pipes)
         self.error, self.seconds, self.peak = "", [], 0.0
         self.facts = self.hear()
         self.process.send_signal(signal.SIGSTOP)
