@@ -5,6 +5,7 @@ all alike. Each is a process of its own (compare_row.py), stopped while it is no
 what the rows are.
 """
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -96,7 +97,8 @@ class Row:
         if self.error:
             return
         self.process.send_signal(signal.SIGCONT)
-        print(file=self.process.stdin, flush=True)
+        with contextlib.suppress(BrokenPipeError):  # if it has ended, hear() says how
+            print(file=self.process.stdin, flush=True)
         said = self.hear()
         self.process.send_signal(signal.SIGSTOP)  # threads that wait for work without sleep would slow the others down
         if said:
@@ -106,7 +108,8 @@ class Row:
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.stdout.close()
 
 
