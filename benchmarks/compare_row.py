@@ -183,7 +183,8 @@ def main(row: str, model: str, folder: str, width: str, *geometry: str) -> None:
             say(seconds=time.perf_counter() - start, peak=peak_memory())
     except Exception as error:  # the other rows go on; the parent prints why this one did not
         lines = str(error).strip().splitlines()
-        say(error=": ".join((type(error).__name__, *lines[:1])))
+        kind = [] if type(error).__name__ == "InputError" else [type(error).__name__]  # its message says all
+        say(error=": ".join(kind + lines[:1]))
 
 
 if __name__ == "__main__":
