@@ -4,6 +4,9 @@ Options are those of train.py: --model, --width, --image_size, --mode, --device_
 than a row's. Each row is a process of its own, so that its peak memory is its own. Weights and pictures are random:
 they cost the same. A third of each picture is hole, strokes of a brush. Compile: each graph that takes half a second or
 more. First call: loading excluded, compiling included. The rest are medians over the repeats.
+
+--compare times something else: what was published, in PyTorch, this project's cell, and its ONNX file in two runtimes,
+in turn. It takes --model ctsdg|dgts, --width, --sizes, --batches, --output; docs/performance.md says more.
 """
 
 import argparse
@@ -17,6 +20,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from model_utils.config import Config, load_config
 from model_utils.device import prepare
+from model_utils.entry import stop
+from src.errors import InputError
 from src.models import get_model
 
 
@@ -26,8 +31,22 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", help="one row, by its number from 0, in this process")
+    parser.add_argument(
+        "--compare", action="store_true", help="with the published formulation, see docs/performance.md"
+    )
+    parser.add_argument("--sizes", type=numbers, default=[256], help="with --compare: sides of pictures, 256,512")
+    parser.add_argument("--batches", type=numbers, default=[1], help="with --compare: batch sizes, 1,4")
+    parser.add_argument("--output", default="", help="with --compare: folder for compare.md, .json and .png")
     args, options = parser.parse_known_args()
     config = load_config(options)
+    if args.compare:
+        from benchmarks.compare import compare
+
+        try:
+            compare(config.model, config.width, args.sizes, args.batches, args.repeats, args.output)
+        except InputError as error:
+            stop(f"error: {error}", 2)
+        return
     rows = get_model(config.model).benchmarks()
     if args.only:
         print(measure(*rows[int(args.only)], config, args.repeats))
@@ -40,6 +59,10 @@ def main() -> None:
         command = [sys.executable, __file__, *sys.argv[1:], "--only", str(i)]
         result = subprocess.run(command, check=True, capture_output=True, text=True)
         print(result.stdout.strip().splitlines()[-1], flush=True)
+
+
+def numbers(text: str) -> list[int]:
+    return [int(word) for word in text.split(",")]
 
 
 def measure(name: str, batch: int, make, config: Config, repeats: int) -> str:

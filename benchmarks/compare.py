@@ -1,0 +1,208 @@
+"""What python benchmarks/speed.py --compare does: the published formulation, this project's cell and exported files.
+
+CTSDG's picture, or DGTS's upsampler. The rows take turns, one call each, so that whatever else the machine does hits
+all alike. Each is a process of its own (compare_row.py), stopped while it is not its turn. docs/performance.md says
+what the rows are.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.compare_row import ROWS
+from src import ISA_VARIABLE, MINDSPORE_ISA
+from src.errors import InputError
+from src.files import make_folder
+
+TIMED = {"ctsdg": "CTSDG's picture", "dgts": "DGTS's upsampler"}
+FIRST, PEAK = next(iter(ROWS)), "float32 matrix product"  # ratios are to the first row, shares of the peak
+NEEDED = {"torch": "requirements-convert.txt"} | dict.fromkeys(
+    ("onnx", "onnxruntime", "openvino"), "requirements-onnx.txt"
+)
+HEAD = """| row | s | times published | peak memory, GB | GFLOP | GFLOP/s | of a matrix product's |
+|---|---:|---:|---:|---:|---:|---:|"""
+
+
+def compare(model: str, width: float, sizes: list[int], batches: list[int], repeats: int, output: str) -> None:
+    """Print a table for each size and batch; write compare.md, compare.json and compare.png to the folder `output`."""
+    check(model, sizes, batches, repeats)
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # not without ending the rows, which may be stopped
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
+    folder = Path(output)
+    if output:
+        make_folder(folder)
+    machine, found = cpu_name(), []
+    print(f"{TIMED[model]}, width {width:g}; {machine}", flush=True)
+    text = f"{TIMED[model]}, width {width:g}, medians of {repeats} calls in turn. CPU: {machine}.\n"
+    for size in sizes:
+        for batch in batches:
+            rows = measure(model, width, size, batch, repeats)
+            table = f"\n{size} px, batch {batch}\n\n{as_table(rows)}\n"
+            print(table, flush=True)
+            text += table
+            found.append({"size": size, "batch": batch, "rows": rows})
+            if output:  # each time, so that a run that is cut short leaves what it has
+                facts = {"model": model, "width": width, "cpu": machine, "repeats": repeats, "found": found}
+                (folder / "compare.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+                (folder / "compare.md").write_text(text, encoding="utf-8")
+                draw(found, folder / "compare.png")
+
+
+def check(model: str, sizes: list[int], batches: list[int], repeats: int) -> None:
+    if model not in TIMED:
+        raise InputError(f"--compare --model {model}: there is only {' and '.join(TIMED)}")
+    if any(size < 128 or size % 128 for size in sizes) or min(*batches, repeats, 1) < 1:
+        raise InputError("--sizes takes multiples of 128, --batches and --repeats numbers from 1 on")
+    missing = [package for package in NEEDED if importlib.util.find_spec(package) is None]
+    if missing:
+        files = " ".join(f"-r {file}" for file in dict.fromkeys(NEEDED[package] for package in missing))
+        raise InputError(f"--compare needs {' and '.join(missing)}, not installed here: pip install {files}")
+
+
+class Row:
+    """A process that makes one call whenever it is asked to."""
+
+    def __init__(self, *words: object) -> None:
+        # The limit that src sets is MindSpore's alone. (A value the user chose stays.)
+        environment = {key: value for key, value in os.environ.items() if (key, value) != (ISA_VARIABLE, MINDSPORE_ISA)}
+        command = [sys.executable, str(Path(__file__).with_name("compare_row.py")), *map(str, words)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        # A session of its own: the system hangs up on a whole group when it finds stopped processes in it.
+        self.process = subprocess.Popen(command, text=True, env=environment, start_new_session=True, **pipes)
+        self.error, self.seconds, self.peak = "", [], 0.0
+        self.facts = self.hear()
+        self.process.send_signal(signal.SIGSTOP)
+
+    def hear(self) -> dict:
+        line = self.process.stdout.readline()
+        if not line:
+            return self.fail(f"the process ended with {self.process.wait()}")
+        said = json.loads(line)
+        return self.fail(said["error"]) if "error" in said else said
+
+    def fail(self, why: str) -> dict:
+        self.error = why
+        return {}
+
+    def call(self) -> None:
+        if self.error:
+            return
+        self.process.send_signal(signal.SIGCONT)
+        with contextlib.suppress(BrokenPipeError):  # if it has ended, hear() says how
+            print(file=self.process.stdin, flush=True)
+        said = self.hear()
+        self.process.send_signal(signal.SIGSTOP)  # threads that wait for work without sleep would slow the others down
+        if said:
+            self.seconds.append(said["seconds"])
+            self.peak = said["peak"]
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def measure(model: str, width: float, size: int, batch: int, repeats: int) -> list[dict]:
+    """Every row's numbers by name; one that failed has an `error` instead."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows: dict[str, Row] = {}
+        try:
+            exported = rows["export"] = Row("export", model, folder, width, size, batch)
+            if exported.error:
+                raise InputError(f"exporting {model} for {size} px, batch {batch}: {exported.error}")
+            rows.pop("export").end()
+            for name in ROWS:
+                rows[name] = Row(name, model, folder, width)
+            for _ in range(repeats):
+                for row in rows.values():
+                    row.call()
+        finally:
+            for row in rows.values():
+                row.end()
+    return [numbers(name, row, rows, exported.facts["gflop"]) for name, row in rows.items()]
+
+
+def numbers(name: str, row: Row, rows: dict[str, Row], exported_gflop: float) -> dict:
+    """What the table says of one row. What runs the exported network's graph needs what that needs."""
+    if row.error:
+        return {"row": name, "error": row.error}
+    seconds, gflop = statistics.median(row.seconds), row.facts.get("gflop", exported_gflop)
+    published, peak = rows[FIRST], rows[PEAK]
+    return {
+        "row": name,
+        "seconds": seconds,
+        "all_seconds": row.seconds,
+        "ratio": None if published.error or row is peak else seconds / statistics.median(published.seconds),
+        "peak_memory_gb": row.peak,
+        "gflop": gflop,
+        "gflop_per_second": gflop / seconds,
+        "share": None if peak.error else gflop / seconds * statistics.median(peak.seconds) / peak.facts["gflop"],
+    }
+
+
+def as_table(rows: list[dict]) -> str:
+    lines, notes = [HEAD], []
+    for row in rows:
+        if "error" in row:
+            notes.append(f"\nLeft out: {row['row']} ({row['error']})")
+            continue
+        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
+        share = "" if row["share"] is None else f"{row['share']:.0%}"
+        lines.append(
+            f"| {row['row']} | {row['seconds']:.3g} | {ratio} | {row['peak_memory_gb']:.1f} | {row['gflop']:.3g} "
+            f"| {row['gflop_per_second']:.3g} | {share} |"
+        )
+    return "\n".join(lines + notes)
+
+
+def draw(found: list[dict], picture: Path) -> None:
+    """Bars of seconds, a panel for each size and batch; a light line spans a row's fastest and slowest call."""
+    from PIL import Image, ImageDraw
+
+    from src.training.curves import INK, PAPER, RAW, SMOOTH
+
+    left, length, step, right = 190, 420, 26, 70  # pixels: names, bars, height of a bar, numbers
+    panels = []
+    for panel in found:
+        rows = [row for row in panel["rows"] if "error" not in row and row["row"] != PEAK]
+        image = Image.new("RGB", (left + length + right, step * (len(rows) + 2)), PAPER)
+        pen = ImageDraw.Draw(image)
+        pen.text((left, step / 2), f"{panel['size']} px, batch {panel['batch']}: seconds per call", INK, anchor="lm")
+        scale = length / max((max(row["all_seconds"]) for row in rows), default=1)
+        for i, row in enumerate(rows):
+            y, fast, slow = step * (i + 1.5), min(row["all_seconds"]) * scale, max(row["all_seconds"]) * scale
+            pen.text((left - 8, y), row["row"], INK, anchor="rm")
+            pen.rectangle([left, y - 8, left + row["seconds"] * scale, y + 8], fill=SMOOTH)
+            pen.line([(left + fast, y), (left + slow, y)], RAW, 3)
+            pen.text((left + slow + 8, y), f"{row['seconds']:.3g}", INK, anchor="lm")
+        panels.append(image)
+    sheet = Image.new("RGB", (left + length + right, sum(image.height for image in panels)), PAPER)
+    top = 0
+    for image in panels:
+        sheet.paste(image, (0, top))
+        top += image.height
+    sheet.save(picture)
+
+
+def cpu_name() -> str:
+    """The processor, how many cores of it there are, and which wide instructions it has."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
+    flags = set(facts.get("flags", "").split())
+    kinds = {"AVX2": "avx2", "AVX-512": "avx512f", "bfloat16": "avx512_bf16", "AMX": "amx_bf16"}
+    wide = [kind for kind, flag in kinds.items() if flag in flags]
+    return f"{facts.get('model name', platform.machine())}, {os.cpu_count()} cores, {', '.join(wide)}"
