@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from mindspore import nn
 
-    from src.network_info import NetworkInfo
     from src.training.model_training import ModelTraining
 
 # --model NAME: the module and the Model in it.

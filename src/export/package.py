@@ -22,13 +22,8 @@ NOT_NEEDED = {".onnx": ("mindspore", "onnx", "pyyaml", "ml_dtypes"), ".mindir": 
 def write_package(folder: Path, model: Path) -> None:
     """Write everything but the model, which lies in `folder` with its .json already."""
     for module in modules(model.suffix):
-        path = Path(*module.split(".")[1:]).with_suffix(".py") if module != "src" else Path("__init__.py")
-        if (ROOT / "src" / path).exists():
-            source = ROOT / "src" / path
-        else:  # a package, whose code is in its __init__.py
-            path = Path(*module.split(".")[1:], "__init__.py")
-            source = ROOT / "src" / path
-        target = folder / NAME / path
+        source = source_of(module)
+        target = folder / NAME / source.relative_to(ROOT / "src")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(renamed(source.read_text(encoding="utf-8")), encoding="utf-8")
     start = folder / NAME / "__init__.py"
@@ -53,12 +48,16 @@ def modules(suffix: str) -> list[str]:
             continue
         found.add(module)
         waiting.append(module.rpartition(".")[0])
-        source = ROOT / Path(*module.split("."))
-        source = source / "__init__.py" if source.is_dir() else source.with_suffix(".py")
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        for node in ast.walk(ast.parse(source_of(module).read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("src."):
                 waiting.append(node.module)
     return sorted(found)
+
+
+def source_of(module: str) -> Path:
+    """The file of a module; of a package its __init__.py."""
+    path = ROOT / Path(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def renamed(text: str) -> str:

@@ -83,7 +83,7 @@ def window_sides(image_size: int, any_size: bool) -> tuple[int, ...]:
 
 def hole_boxes(hole: np.ndarray, gap: int = GAP) -> list[Box]:
     """The boxes around the holes of a picture, bool (H, W), holes nearer than `gap` counted as one."""
-    joined = cv2.dilate(hole.astype(np.uint8), np.ones((gap + 1, gap + 1), np.uint8))
+    joined = cv2.dilate(hole.view(np.uint8), np.ones((gap + 1, gap + 1), np.uint8))
     _, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     boxes = []
     for left, top, width, height, _ in stats[1:].tolist():
@@ -108,7 +108,7 @@ class Planner:
     def __init__(self, hole: np.ndarray, sides: Sequence[int], image_size: int) -> None:
         self.hole, self.shape = hole, hole.shape
         self.sides, self.image_size = tuple(sides), image_size
-        self.sums = cv2.integral(hole.astype(np.uint8))
+        self.sums = cv2.integral(hole.view(np.uint8))
 
     def count(self, box: Box) -> int:
         """Pixels of the hole in a box."""
