@@ -76,14 +76,15 @@ class Inpainter:
         from src.models import get_model
 
         model = get_model(info.model)
-        self._use(on_arrays(cell), info, batch_size, [tensor.name for tensor in model.inputs], model.any_size)
+        inputs = [tensor.name for tensor in model.inputs]
+        self._use(on_arrays(cell), info, batch_size, inputs, model.size_multiple * model.any_size)
 
     def _use(
-        self, network: Network, info: NetworkInfo, batch_size: int, inputs: Sequence[str], any_size: bool = False
+        self, network: Network, info: NetworkInfo, batch_size: int, inputs: Sequence[str], multiple: int = 0
     ) -> None:
         self.network, self.info, self.batch_size, self.inputs = network, info, batch_size, tuple(inputs)
         self.edge_mode = info.edge_mode if "edge" in self.inputs else None  # None: the network takes no edges
-        self.sides = window_sides(info.image_size, any_size)
+        self.sides = window_sides(info.image_size, multiple)
 
     def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Fill the holes of a picture; what is known does not change by a bit.

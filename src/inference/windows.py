@@ -16,7 +16,7 @@ from PIL import Image
 
 GAP = 16  # pixels: holes nearer than that are one
 LARGEST_SIDE = 512  # of a window, where the network takes any size; more costs more than it shows
-STEP = 128  # from one such side to the next
+STEP = 128  # from one such side to the next, at least
 
 
 class Box(NamedTuple):
@@ -73,12 +73,16 @@ class Hole(NamedTuple):
     side: int
 
 
-def window_sides(image_size: int, any_size: bool) -> tuple[int, ...]:
-    """Sides of windows that a network trained at `image_size` takes, the smallest first."""
-    if not any_size:
+def window_sides(image_size: int, multiple: int = 0) -> tuple[int, ...]:
+    """Sides of windows that a network trained at `image_size` takes, the smallest first.
+
+    multiple: what sides have to be multiples of; 0 where the network takes `image_size` alone.
+    """
+    if not multiple:
         return (image_size,)
-    smallest = max(image_size, 2 * STEP)
-    return tuple(range(smallest, max(smallest, LARGEST_SIDE) + 1, STEP))
+    step = multiple * -(-STEP // multiple)
+    smallest = max(image_size, 2 * step)
+    return tuple(range(smallest, max(smallest, LARGEST_SIDE) + 1, step))
 
 
 def hole_boxes(hole: np.ndarray, gap: int = GAP) -> list[Box]:
