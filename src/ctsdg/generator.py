@@ -9,7 +9,8 @@ from src.ctsdg.projection import FeatureProjection
 from src.layers.activation import LeakyReLU
 from src.layers.conv import Conv2d
 from src.layers.init import init_normal
-from src.layers.resize import UpsampleBilinear, upsample_nearest
+from src.layers.membrane import Membrane
+from src.layers.resize import UpsampleBilinear, over_channels, upsample_nearest
 
 ENCODER_STAGES = ((64, 7), (128, 5), (256, 5), (512, 3), (512, 3), (512, 3), (512, 3))  # channels, kernel
 DECODER_STAGES = (512, 512, 512, 256, 128, 64, 64)
@@ -83,9 +84,13 @@ class Generator(nn.Cell):
 
     What the inputs hold inside the hole does not matter: the partial convolutions multiply by the mask.
     `align_corners` is False for the published weights, True for those of the MindSpore model zoo.
+    `seamless` is this project's own (False for all published weights): what the output is off the known pixels around a
+    hole is continued smoothly into it and taken off there, as in seamless cloning (Pérez et al., "Poisson Image
+    Editing", 2003). So colours meet at the border of a hole, and the network learns what a smooth filling lacks.
+    There the output may leave [-1, 1].
     """
 
-    def __init__(self, width: float = 1.0, align_corners: bool = False) -> None:
+    def __init__(self, width: float = 1.0, align_corners: bool = False, seamless: bool = False) -> None:
         super().__init__()
         channels, hidden = scaled(64, width), scaled(16, width)
 
@@ -103,6 +108,7 @@ class Generator(nn.Cell):
         self.fusion2 = self._fusion(2 * channels, channels, stride=1)
         self.upsample = UpsampleBilinear(align_corners)
         self.out = nn.SequentialCell(Conv2d(3 * channels, 3, 1), nn.Tanh())
+        self.membrane = Membrane() if seamless else None
         init_normal(self)
 
     @staticmethod
@@ -122,4 +128,6 @@ class Generator(nn.Cell):
         half = self.fusion2(ops.cat((half, self.cfa(half)), axis=1))
         refined = self.upsample(half)
         output = self.out(ops.cat((refined, fused), axis=1))
+        if self.membrane is not None:
+            output = output + self.membrane(image - output, mask) * over_channels(1.0 - mask, 3)
         return output, self.texture_projection(texture), self.structure_projection(structure)

@@ -29,7 +29,8 @@ class GeneratorLoss(nn.Cell):
     image: (B, 3, H, W) in [-1, 1]; mask: (B, 1, H, W), 1 = known; edge, gray: (B, 1, H, W) in [0, 1]
     -> weighted total, the six unweighted terms in the order of GENERATOR_TERMS, output (B, 3, H, W), projected edge
 
-    `vgg` may be None where the perceptual and the style weight are 0; the two terms are then 0.
+    `vgg` may be None where the perceptual and the style weight are 0; the two terms are then 0. So is the adversarial
+    term where its weight is 0.
     """
 
     def __init__(self, generator: nn.Cell, discriminator: nn.Cell, vgg: nn.Cell | None, weights: LossWeights) -> None:
@@ -57,9 +58,11 @@ class GeneratorLoss(nn.Cell):
             perceptual = 2.0 * perceptual_loss(features, target)
             style = 2.0 * style_loss(features, target)
 
-        prediction, detected_edge = self.discriminator(output, gray)
-        adversarial = binary_cross_entropy(prediction, ops.ones_like(prediction))
-        adversarial += binary_cross_entropy(detected_edge, edge)
+        adversarial = 0.0
+        if self.weights.adversarial:
+            prediction, detected_edge = self.discriminator(output, gray)
+            adversarial = binary_cross_entropy(prediction, ops.ones_like(prediction))
+            adversarial += binary_cross_entropy(detected_edge, edge)
         intermediate = binary_cross_entropy(projected_edge, edge) + l1(projected_image, image)
 
         terms = (hole_loss, valid_loss, perceptual, style, adversarial, intermediate)

@@ -15,7 +15,7 @@ from src.network_info import EDGE, GRAY, IMAGE, MASK
 
 
 def build(path: Path, arrays: Mapping[str, np.ndarray], info: NetworkInfo) -> nn.Cell:
-    return Inpainting(filled(path, arrays, lambda: Generator(info.width, info.align_corners)))
+    return Inpainting(filled(path, arrays, lambda: Generator(info.width, info.align_corners, info.seamless)))
 
 
 def training() -> type:
@@ -32,7 +32,14 @@ def benchmarks() -> tuple:
 
 CTSDG = Model(
     "ctsdg",
-    settings={"width": 1.0, "image_size": 256, "align_corners": False, "edge_mode": "published", "sigma": 2.0},
+    settings={
+        "width": 1.0,
+        "image_size": 256,
+        "align_corners": False,
+        "seamless": False,
+        "edge_mode": "published",
+        "sigma": 2.0,
+    },
     architecture=("width", "align_corners"),
     build=build,
     inputs=(IMAGE, MASK, EDGE, GRAY),

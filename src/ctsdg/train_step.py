@@ -11,6 +11,7 @@ class CTSDGTrainOneStepCell(TrainOneStepCell):
     -> what GeneratorLoss returns, and the discriminator's loss
 
     The generator runs forward once: the discriminator learns from the output of before the generator's step.
+    Where the adversarial loss has no weight, the discriminator does not learn, and its loss is 0.
     norms_frozen: the generator's batch norms use their running statistics and keep them, while their scales still
     learn. By network: `options` are those of TrainOneStepCell, `batches_tracked` counts what its batch norms see.
     """
@@ -31,12 +32,16 @@ class CTSDGTrainOneStepCell(TrainOneStepCell):
         self.discriminator_step = TrainOneStepCell(
             discriminator_loss, optimizers["discriminator"], has_aux=False, **options["discriminator"]
         )
+        self.adversarial = generator_loss.weights.adversarial > 0
         self.generator_batches = batches_tracked["generator"]
         self.discriminator_batches = batches_tracked["discriminator"]
         self.generator_counts = 0 if norms_frozen else self.accumulate
 
     def construct(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> tuple:
         results, skipped, hopeless = self.step(image, mask, edge, gray)
+        if not self.adversarial:
+            counted = self.count(skipped, hopeless), self.generator_batches(skipped, self.generator_counts)
+            return results, ops.depend(ops.zeros_like(results[0]), counted)
         loss, also_skipped, also_hopeless = self.discriminator_step.step(image, results[2], edge, gray)
         # The discriminator sees a batch for the generator's step, then real and generated pictures.
         counted = (

@@ -36,7 +36,7 @@ class CTSDGTraining(ModelTraining):
             intermediate=config.intermediate_loss_w,
         )
         vgg = load_vgg(config, VGG16Features(), NetworkInfo("vgg16", "vgg16"), ("perceptual_loss_w", "style_loss_w"))
-        generator = Generator(config.width, config.align_corners)
+        generator = Generator(config.width, config.align_corners, config.seamless)
         discriminator = Discriminator(config.width)
         self.networks = {"generator": generator, "discriminator": discriminator}
         self.batches_tracked = {name: BatchCount(name) for name in self.networks}
