@@ -193,6 +193,16 @@ def test_weights_for_aligned_corners_do_not_go_to_the_official_code(capsys, tmp_
     assert "aligned corners" in refused(capsys, "ours", "ctsdg", ours, tmp_path / "out.pth")
 
 
+def test_seamless_weights_do_not_go_to_the_official_code(capsys, tmp_path):
+    for name, state in modelzoo_states(WIDTH).items():
+        write_modelzoo(tmp_path / f"{name}_000005.ckpt", state)
+    ours = run_convert("modelzoo", "ctsdg", tmp_path, tmp_path / "ours")
+    for name in NETWORKS:
+        arrays, info = read_network(network_file(ours, name))
+        save_network(network_file(ours, name), arrays, info.having(align_corners=False, seamless=True))
+    assert "seamless" in refused(capsys, "ours", "ctsdg", ours, tmp_path / "out.pth")
+
+
 # VGG16.
 
 

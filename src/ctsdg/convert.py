@@ -124,6 +124,8 @@ def to_official(path: Path, output: Path) -> str:
             raise InputError(f"{file} holds {info.model} {info.network}, not ctsdg {name}; give a checkpoint folder")
         if info.align_corners:
             raise InputError(f"{file} up-samples with aligned corners, which the official code does not do")
+        if info.seamless:
+            raise InputError(f"{file} was trained with --seamless true, which the official code does not know")
         shapes, pairs = layout(name, info.width, PYTORCH)
         kept = {KEPT + theirs for _, theirs in pairs}
         own = {key: array for key, array in arrays.items() if key not in kept}

@@ -6,6 +6,7 @@ from mindspore import Tensor
 from src.ctsdg import Generator
 from src.ctsdg.generator import scaled
 from src.ctsdg.inpainting import Inpainting
+from src.layers.membrane import Membrane
 
 WIDTH, SIZE = 0.1, 128
 
@@ -85,6 +86,30 @@ def test_a_completed_picture_keeps_its_known_pixels(generator, batch):
     output, known = generator(*batch)[0].asnumpy(), np.broadcast_to(mask.asnumpy() == 1, completed.shape)
     np.testing.assert_array_equal(completed[known], image.asnumpy()[known])
     np.testing.assert_allclose(completed[~known], output[~known], atol=1e-6)
+
+
+def test_seamless_takes_off_what_the_output_is_off_the_known_pixels_around(batch):
+    image, *_, mask = batch
+    seamless = lively(Generator(WIDTH, seamless=True))
+    output, *same = arrays(seamless(*batch))
+    seamless.membrane = None
+    plain, *projected = arrays(seamless(*batch))
+    for found, expected in zip(same, projected, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    known = np.broadcast_to(mask.asnumpy() == 1, output.shape)
+    np.testing.assert_array_equal(output[known], plain[known])
+    error = Membrane()(image - Tensor(plain), mask).asnumpy()
+    np.testing.assert_allclose(output[~known], (plain + error)[~known], atol=1e-5)
+
+
+def test_seamless_fills_a_plain_picture_plainly():
+    """Before it has learned anything, too."""
+    mask = np.ones((1, 1, SIZE, SIZE), np.float32)
+    mask[..., 30:80, 40:90] = 0
+    image, plain = np.full((1, 3, SIZE, SIZE), -0.4, np.float32), np.zeros((1, 1, SIZE, SIZE), np.float32)
+    generator = Generator(WIDTH, seamless=True).set_train(False)
+    completed = Inpainting(generator)(*map(Tensor, (image, mask, plain, plain))).asnumpy()
+    np.testing.assert_allclose(completed, image, atol=0.02)
 
 
 def test_every_weight_takes_part(batch):

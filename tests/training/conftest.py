@@ -36,7 +36,7 @@ SMALL = {
 class TinyGenerator(nn.Cell):
     """A generator of one convolution and one batch norm."""
 
-    def __init__(self, width: float, align_corners: bool) -> None:
+    def __init__(self, width: float, align_corners: bool, seamless: bool) -> None:
         super().__init__()
         self.conv = nn.Conv2d(6, 7, 3, weight_init="he_uniform")
         self.norm = nn.BatchNorm2d(7)

@@ -115,3 +115,20 @@ def test_each_stage_uses_its_rate(history):
             changes = np.concatenate([np.abs(after[key] - before[key]).ravel() for key in trained])
             # The first step of a fresh Adam is the rate, less where the gradient is next to nothing.
             assert changes.max() == pytest.approx(expected, rel=0.02)
+
+
+def test_without_the_adversarial_loss_the_discriminator_does_not_learn(pictures):
+    config = load_config(words(SMALL | {"data_root": pictures, "adversarial_loss_w": 0, "seamless": True}))
+    prepare(config)
+    model = ctsdg.CTSDGTraining(config)
+    before = {name: values(network) for name, network in model.networks.items()}
+    model.start_stage(1)
+    (batch,) = iterate(build_training_dataset(training_samples(config, config.model), 0, 1, config.batch_size))
+    losses = dict(zip(model.LOSSES, map(float, model.step(batch, 0)), strict=True))
+    assert losses["loss_adversarial"] == losses["discriminator_loss"] == 0
+    assert losses["loss_hole"] > 0
+    after = {name: values(network) for name, network in model.networks.items()}
+    for name, array in before["discriminator"].items():
+        np.testing.assert_array_equal(array, after["discriminator"][name])
+    changed = [name for name, array in before["generator"].items() if np.any(array != after["generator"][name])]
+    assert len(changed) > 0.9 * len(before["generator"])
