@@ -3,13 +3,14 @@
   eval.py --checkpoint_path CHECKPOINT --data_root FOLDER --eval_masks_root FOLDER --output_path FOLDER
 
 CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, a generator.ckpt, or a .mindir or .onnx file of
-export.py. Picture i goes with mask i mod count, and only what the network put into holes differs from the picture.
+export.py; without one, the weights that ship with the project are used. Picture i goes with mask i mod count, and only
+what the network put into holes differs from the picture.
 """
 
 from pathlib import Path
 
 from model_utils.config import Config, refuse_unused
-from model_utils.entry import require, run
+from model_utils.entry import checkpoint_or_shipped, require, run
 from src.errors import InputError
 
 # Options that the numbers depend on: metrics.json repeats them.
@@ -19,7 +20,7 @@ ONNX_OPTIONS = ("runtime", "precision")  # where the network is an ONNX file
 
 
 def main(config: Config) -> None:
-    require(config, "checkpoint_path", "data_root", "eval_masks_root", "output_path")
+    require(config, "data_root", "eval_masks_root", "output_path")
     from model_utils.device import prepare, runs_without_mindspore
 
     onnx = runs_without_mindspore(config)
@@ -45,7 +46,8 @@ def main(config: Config) -> None:
     check_masks(mask_paths, config.mask_polarity)
     how = config.chosen(("runtime", "precision"))
     chosen = config.chosen(config.as_dict())
-    inpainter = Inpainter(config.checkpoint_path, chosen, config.eval_batch_size, **how)
+    checkpoint = checkpoint_or_shipped(config)
+    inpainter = Inpainter(checkpoint, chosen, config.eval_batch_size, **how)
     refuse_unused(config, inpainter.info.model)
     make_folder(folder)
 
@@ -64,7 +66,7 @@ def main(config: Config) -> None:
     evaluation.run(inpainter.batch_size, config.num_parallel_workers)
     facts = {
         "options": {name: getattr(config, name) for name in (*OPTIONS, *(ONNX_OPTIONS if onnx else ()))},
-        "checkpoint": {"path": config.checkpoint_path, **info.facts()},
+        "checkpoint": {"path": str(checkpoint), **info.facts()},
     }
     print(write_report(folder, evaluation, facts))
     print(f"wrote {', '.join(FILES)} to {folder}")

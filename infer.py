@@ -1,9 +1,11 @@
 """Fill the holes of pictures of any size, with a checkpoint or a file that export.py wrote.
 
+  infer.py --image PICTURE --mask PICTURE --output PICTURE
   infer.py --checkpoint_path CHECKPOINT --image PICTURE --mask PICTURE --output PICTURE
   infer.py --checkpoint_path FILE.onnx --image FOLDER --mask FOLDER --output FOLDER
 
 CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, or a generator.ckpt; FILE.mindir serves as well.
+Without one, the weights that ship with the project are used.
 In a mask white is the hole (--mask_polarity); it has its picture's size and, in a folder, its name. The name of an
 output says its format: png, jpg, webp, tif or bmp. Known pixels come back exactly as they were, except in JPEG and in
 WebP with --quality.
@@ -18,7 +20,7 @@ import warnings
 from pathlib import Path
 
 from model_utils.config import Config, refuse_unused
-from model_utils.entry import require, run
+from model_utils.entry import checkpoint_or_shipped, require, run
 from src.errors import InputError
 
 FEW = 3  # pictures that are done sooner without compiling the network, on a CPU
@@ -26,7 +28,7 @@ NAMED = 10  # failed pictures that the last line names
 
 
 def main(config: Config) -> None:
-    require(config, "checkpoint_path", "image", "mask", "output")
+    require(config, "image", "mask", "output")
     from PIL import Image
 
     from src.files import make_folder, refuse_existing, staged
@@ -63,7 +65,7 @@ def main(config: Config) -> None:
     from src.inference.inpainter import Inpainter
 
     how = config.chosen(("runtime", "precision"))
-    inpainter = Inpainter(config.checkpoint_path, config.chosen(config.as_dict()), **how)
+    inpainter = Inpainter(checkpoint_or_shipped(config), config.chosen(config.as_dict()), **how)
     refuse_unused(config, inpainter.info.model)
     for folder in sorted({path.parent for path in outputs}):
         make_folder(folder)

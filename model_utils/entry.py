@@ -15,6 +15,7 @@ from typing import NoReturn
 from model_utils.config import Config, load_config, read_schema
 from src.errors import InputError
 
+SHIPPED = Path("weights", "ctsdg_photos")  # what fills holes where no checkpoint is given; its README.md is its card
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # raised while writing, when no file name is at hand
 
 
@@ -44,6 +45,15 @@ def run(main: Callable[[Config], None], argv: Sequence[str] | None = None) -> No
 def stop(message: str, code: int) -> NoReturn:
     print(message.replace("\n", " "), file=sys.stderr)
     sys.exit(code)
+
+
+def checkpoint_or_shipped(config: Config) -> Path:
+    """The network to use: that of --checkpoint_path, or without one the weights that ship with the project."""
+    if config.given("checkpoint_path"):
+        require(config, "checkpoint_path")  # an empty one is a mistake
+        return Path(config.checkpoint_path)
+    print(f"no --checkpoint_path: using the weights that ship with the project, {SHIPPED}")
+    return Path(__file__).parents[1] / SHIPPED
 
 
 def require(config: Config, *names: str) -> None:

@@ -121,7 +121,9 @@ class Generator(nn.Cell):
 
         # Each decoder starts from what the other stream encoded: texture conditions on structure and vice versa.
         texture = self.texture_decoder(structure_levels[-1], structure_masks[-1], texture_levels, texture_masks)
-        structure = self.structure_decoder(texture_levels[-1], texture_masks[-1], structure_levels, structure_masks)
+        # The second decoder after the first, or maps of both are in memory at once.
+        deepest = ops.depend(texture_levels[-1], texture)
+        structure = self.structure_decoder(deepest, texture_masks[-1], structure_levels, structure_masks)
 
         fused = self.bigff(texture, structure)  # (B, 2C, H, W)
         half = self.fusion1(fused)  # (B, C, H/2, W/2)
