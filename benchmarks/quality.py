@@ -6,7 +6,8 @@ photo's name decide the mask, so the same photos give the same table. Checkpoint
 
 Prints means over photos: PSNR and mean absolute error over the pixels of the hole, PSNR and SSIM of the whole photo
 (protocol `zoo` of eval.py), and the median time. Below the table, how far each checkpoint is from the best classical
-method. The options of infer.py that concern the network (--runtime, --upsampler_path, ...) are taken too.
+method. The options of infer.py that concern the network (--runtime, --upsampler_path, ...) are taken too. Thin strokes
+take a network longest: they need many windows.
 """
 
 import argparse
@@ -121,7 +122,7 @@ def compare(args: argparse.Namespace, config: Config) -> None:
                     numbers = score(filled[method], truth, hole)
                     found[method].append(Score(name, width, method, hole.mean(), *numbers, seconds))
                 if args.pictures:
-                    notes = [name, *(f"{found[method][i].hole_psnr:.2f} dB in holes" for method in methods)]
+                    notes = [f"{method}, {found[method][i].hole_psnr:.2f} dB in holes" for method in methods]
                     sheet(truth, hole, filled, notes).save(folder / f"{width}_{i}.jpg", quality=JPEG_QUALITY)
                 progress.update()
             for method in methods:
@@ -217,14 +218,17 @@ def leads_by_photo(found: Mapping[str, list[Score]], network: str, classical: li
 
 
 def sheet(truth: np.ndarray, hole: np.ndarray, filled: Mapping[str, np.ndarray], notes: list[str]) -> Image.Image:
-    """Input with white holes, every filling, and truth, side by side."""
+    """Input with white holes, every filling, and truth, in two rows, with a note for each filling."""
     from src.data.picture_sheet import Row, picture_sheet
 
     pictures = [np.where(hole[..., None], np.uint8(255), truth), *filled.values(), truth]
+    pictures += [np.full_like(truth, 255)] * (len(pictures) % 2)
+    notes = ["input", *notes, "truth", ""]
     scale = min(1, LONGEST / max(hole.shape))
     size = [round(scale * side) for side in reversed(hole.shape)]
     pictures = [np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX)) for picture in pictures]
-    return picture_sheet(["input", *filled, "truth"], [Row(pictures, notes=notes)])
+    half = len(pictures) // 2
+    return picture_sheet([""] * half, [Row(pictures[k : k + half], notes=notes[k : k + half]) for k in (0, half)])
 
 
 def number(folder: Path, found: Mapping[str, list[Score]], network: str, classical: list[str]) -> None:
