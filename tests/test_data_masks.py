@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data.masks import check_masks, draw_mask, load_mask, read_mask, read_mask_gray, resize_mask
+from src.data.masks import check_masks, draw_mask, draw_strokes, load_mask, read_mask, read_mask_gray, resize_mask
 from src.errors import InputError
 
 PARITY = Path(__file__).parent / "data" / "preprocessing"
@@ -126,6 +126,16 @@ def test_drawn_holes_are_strokes_not_specks():
     hole = 1 - draw_mask(np.random.default_rng(0), 256, 0.3, 0.3)[0]
     opened = cv2.morphologyEx(hole, cv2.MORPH_OPEN, np.ones((5, 5)))
     assert opened.sum() > 0.95 * hole.sum()
+
+
+def test_strokes_may_be_as_wide_as_one_says():
+    for width in (6, 24):
+        found = []  # twice the largest distance to the rim: more than the width only where strokes meet
+        for seed in range(9):
+            hole = draw_strokes(np.random.default_rng(seed), (200, 400), 0.02, 0.02, (width, width))
+            assert (hole.shape, hole.sum()) == ((200, 400), 1600)
+            found.append(2 * cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5).max())
+        assert width - 2 <= np.median(found) <= width + 4
 
 
 def test_an_impossible_hole_range_is_an_input_error():

@@ -126,24 +126,40 @@ def draw_mask(rng: np.random.Generator, image_size: int, hole_min: float, hole_m
     The hole's part of the picture is uniform in [hole_min, hole_max], to the pixel. The same generator state gives
     the same mask.
     """
+    hole = draw_strokes(rng, (image_size, image_size), hole_min, hole_max)
+    return (~hole[None]).astype(np.float32)
+
+
+def draw_strokes(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    hole_min: float,
+    hole_max: float,
+    pixels: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """Free-form mask of brush strokes: bool (H, W), True = hole, with as much of it as in `draw_mask`.
+
+    pixels: narrowest and widest stroke; by default they follow the picture's shorter side.
+    """
     if not 0 <= hole_min <= hole_max <= 1:
         raise InputError(f"hole_min {hole_min} and hole_max {hole_max} must be ordered and within [0, 1]")
-    num_pixels = image_size**2
+    num_pixels = math.prod(shape)
     fewest, most = math.ceil(hole_min * num_pixels), math.floor(hole_max * num_pixels)
     target = int(rng.integers(fewest, max(fewest, most) + 1))
+    widths = BRUSH_WIDTH if pixels is None else tuple(width / min(shape) for width in pixels)
 
-    hole = np.zeros((image_size, image_size), np.uint8)
+    hole = np.zeros(shape, np.uint8)
     while cv2.countNonZero(hole) < target:
-        _draw_stroke(rng, hole, target)
-    return (1 - hole[None]).astype(np.float32)
+        _draw_stroke(rng, hole, target, widths)
+    return hole.astype(bool)
 
 
-def _draw_stroke(rng: np.random.Generator, hole: np.ndarray, target: int) -> None:
+def _draw_stroke(rng: np.random.Generator, hole: np.ndarray, target: int, widths: tuple[float, float]) -> None:
     """Walk a round brush from a known pixel, into `hole` (H, W), until the walk or the target ends."""
-    size = len(hole)
+    size = min(hole.shape)
     known = np.flatnonzero(hole == 0)  # starting there, every stroke adds to the hole
-    y, x = divmod(int(known[rng.integers(len(known))]), size)
-    width = max(1, round(rng.uniform(*BRUSH_WIDTH) * size))
+    y, x = divmod(int(known[rng.integers(len(known))]), hole.shape[1])
+    width = max(1, round(rng.uniform(*widths) * size))
     angle = rng.uniform(0, 2 * math.pi)
 
     for _ in range(rng.integers(*SEGMENTS)):
@@ -159,7 +175,7 @@ def _draw_stroke(rng: np.random.Generator, hole: np.ndarray, target: int) -> Non
             _cut_back(hole, before, start, excess)
             return
         x, y = end
-        if not (0 <= x < size and 0 <= y < size):
+        if not (0 <= x < hole.shape[1] and 0 <= y < hole.shape[0]):
             return
 
 

@@ -1,12 +1,28 @@
-"""Classical inpainting to compare with: OpenCV's Telea (2004) and Navier–Stokes (Bertalmio et al., 2001)."""
+"""Classical inpainting to compare with: Telea (2004), Navier–Stokes (Bertalmio et al., 2001), biharmonic functions
+(Damelin and Hoang, 2018); the first two are OpenCV's, the third is scikit-image's."""
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
+from skimage.restoration import inpaint_biharmonic
 
 from src.errors import InputError
 
-BASELINES = {"telea": cv2.INPAINT_TELEA, "ns": cv2.INPAINT_NS}
-RADIUS = 3  # pixels around each filled one that it is computed from
+RADIUS = 3  # pixels around each filled one that it is computed from, in OpenCV's methods
+
+
+def _opencv(method: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    return lambda image, hole: cv2.inpaint(image, hole.astype(np.uint8), RADIUS, method)
+
+
+def _biharmonic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    if hole.all():  # nothing to continue from, and scikit-image fails
+        return image
+    return np.rint(255 * inpaint_biharmonic(image / 255, hole, channel_axis=-1)).astype(np.uint8)
+
+
+BASELINES = {"telea": _opencv(cv2.INPAINT_TELEA), "ns": _opencv(cv2.INPAINT_NS), "biharmonic": _biharmonic}
 
 
 def inpaint_baseline(name: str, image: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -17,7 +33,6 @@ def inpaint_baseline(name: str, image: np.ndarray, known: np.ndarray) -> np.ndar
     if name not in BASELINES:
         raise InputError(f"baseline '{name}' is unknown; choose from {', '.join(BASELINES)}")
     hole = known.reshape(image.shape[:2]) == 0
-    # What lies in the hole must not matter, and OpenCV is not asked to promise it.
+    # What lies in the hole must not matter, and the libraries are not asked to promise it.
     masked = np.where(hole[..., None], 0, image).astype(np.uint8)
-    filled = cv2.inpaint(masked, hole.astype(np.uint8), RADIUS, BASELINES[name])
-    return np.where(hole[..., None], filled, image)
+    return np.where(hole[..., None], BASELINES[name](masked, hole), image)

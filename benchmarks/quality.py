@@ -1,0 +1,253 @@
+"""How well holes in photos are filled, at the photos' own size: python benchmarks/quality.py FOLDER [--checkpoints ...]
+
+Every photo below FOLDER gets a mask of each width class: 10 to 20 % of it, in strokes of a brush. A fixed seed and the
+photo's name decide the mask, so the same photos give the same table. Checkpoints, as PATH or NAME=PATH, are folders,
+.ckpt, .mindir or .onnx files. Classical methods fill beside them: Telea, Navier–Stokes, and biharmonic functions.
+
+Prints means over photos: PSNR and mean absolute error over the pixels of the hole, PSNR and SSIM of the whole photo
+(protocol `zoo` of eval.py), and the median time. Below the table, how far each checkpoint is from the best classical
+method. The options of infer.py that concern the network (--runtime, --upsampler_path, ...) are taken too. Thin strokes
+take a network longest: they need many windows.
+"""
+
+import argparse
+import csv
+import statistics
+import sys
+import time
+import zlib
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from model_utils.config import Config, refuse_unused
+from model_utils.entry import run, stop
+from src.errors import InputError
+
+WIDTHS = {"thin": (6, 14), "medium": (14, 44), "wide": (44, 100)}  # pixels
+HOLE = (0.1, 0.2)  # of the photo
+SEED = 0
+CLASSICAL = ("telea", "ns", "biharmonic")
+LONGEST, JPEG_QUALITY = 1024, 92  # of the pictures on a sheet
+HEAD = """\
+| Strokes | Method | PSNR in holes | MAE in holes | PSNR | SSIM | s per photo | Photos |
+|---|---|---:|---:|---:|---:|---:|---:|"""
+
+Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]  # uint8 (H, W, 3) and bool (H, W), True = hole -> uint8 (H, W, 3)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a method made of one hole: a row of --output."""
+
+    photo: str
+    width: str
+    method: str
+    hole_ratio: float
+    hole_psnr: float  # decibels, over the pixels of the hole
+    hole_mae: float  # of the range 1, over the pixels of the hole
+    psnr: float  # of the whole photo, as SSIM
+    ssim: float
+    seconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.error = lambda message: stop(f"error: {message}", 2)
+    parser.add_argument("folder", help="photos, at any depth")
+    parser.add_argument("--checkpoints", nargs="+", default=[], metavar="[NAME=]PATH")
+    parser.add_argument("--methods", default=",".join(CLASSICAL), help="classical ones with commas between, or none")
+    parser.add_argument("--widths", default=",".join(WIDTHS), help="width classes, with commas between")
+    parser.add_argument("--output", default="", help="a .csv file for the scores of every photo")
+    parser.add_argument(
+        "--pictures",
+        default="",
+        help="a new folder for sheets with input, fillings and truth, numbered from the best to the worst by PSNR in "
+        "the hole, first checkpoint against best classical method",
+    )
+    args, options = parser.parse_known_args()
+    run(lambda config: compare(args, config), options)
+
+
+def compare(args: argparse.Namespace, config: Config) -> None:
+    from src.data.images import check_headers, list_images, read_rgb
+    from src.files import make_folder, refuse_existing, staged
+    from src.progress import Progress
+
+    classical, widths = choose("methods", args.methods, CLASSICAL), choose("widths", args.widths, WIDTHS)
+    if not (args.checkpoints or classical):
+        raise InputError("nothing to compare: give --checkpoints, --methods or both")
+    if args.pictures and not (args.checkpoints and classical):
+        raise InputError(
+            "--pictures sorts by a checkpoint's lead over classical methods: give --checkpoints, --methods"
+        )
+    output, folder = Path(args.output), Path(args.pictures)
+    if args.output:
+        refuse_existing([output], config.overwrite)
+        make_folder(output.parent)
+    if args.pictures:
+        make_folder(folder)
+        if any(folder.iterdir()):
+            raise InputError(f"--pictures {folder} is not empty; give a new folder")
+    photos = list_images(args.folder)
+    check_headers(photos)
+    networks = load_networks(args.checkpoints, config)
+    methods = networks | {name: baseline(name) for name in classical}
+
+    names = [photo.name if photo == Path(args.folder) else str(photo.relative_to(args.folder)) for photo in photos]
+
+    print(HEAD, flush=True)
+    scores, leads = [], []
+    with ExitStack() as stack:
+        if args.pictures:
+            folder = stack.enter_context(staged(folder))
+        progress = stack.enter_context(Progress(len(photos) * len(widths), "Filling"))
+        for width in widths:
+            found = {method: [] for method in methods}
+            for i, (photo, name) in enumerate(zip(photos, names, strict=True)):
+                truth = np.asarray(read_rgb(photo))
+                hole = draw_hole(name, truth.shape[:2], width)
+                filled = {}
+                for method, fill in methods.items():
+                    start = time.perf_counter()
+                    filled[method] = fill(truth, hole)
+                    seconds = time.perf_counter() - start
+                    numbers = score(filled[method], truth, hole)
+                    found[method].append(Score(name, width, method, hole.mean(), *numbers, seconds))
+                if args.pictures:
+                    notes = [f"{method}, {found[method][i].hole_psnr:.2f} dB in holes" for method in methods]
+                    sheet(truth, hole, filled, notes).save(folder / f"{width}_{i}.jpg", quality=JPEG_QUALITY)
+                progress.update()
+            for method in methods:
+                print(table_row(found[method]), flush=True)
+            leads += [lead(found, network, classical) for network in networks if classical]
+            scores += [each for method in methods for each in found[method]]
+            if args.pictures:
+                number(folder, found, next(iter(networks)), classical)
+    print("\n".join(["", *leads]))
+    if args.output:
+        write_csv(output, scores)
+
+
+def choose(option: str, text: str, known: Collection[str]) -> list[str]:
+    """The names in an option's text, which may be `none`."""
+    names = [] if text == "none" else [name.strip() for name in text.split(",")]
+    if not set(names) <= set(known):
+        raise InputError(f"--{option} {text}: choose from {', '.join(known)}, with commas between")
+    return names
+
+
+def load_networks(checkpoints: list[str], config: Config) -> dict[str, Fill]:
+    """By the name given, or its model's."""
+    from model_utils.device import prepare
+    from src.inference.inpainter import Inpainter
+
+    paths = [text.rpartition("=") for text in checkpoints]
+    if any(Path(path).suffix != ".onnx" for _, _, path in paths):
+        prepare(config)
+    networks = {}
+    for name, _, path in paths:
+        how = config.chosen(("runtime", "precision")) if Path(path).suffix == ".onnx" else {}
+        inpainter = Inpainter(path, config.chosen(config.as_dict()), config.eval_batch_size, **how)
+        refuse_unused(config, inpainter.info.model)
+        name = name or inpainter.info.model
+        if name in networks or name in CLASSICAL:
+            raise InputError(f"--checkpoints: two methods are called {name}; write NAME={path}")
+        networks[name] = inpainter
+    return networks
+
+
+def baseline(name: str) -> Fill:
+    from src.evaluation.baselines import inpaint_baseline
+
+    return lambda image, hole: inpaint_baseline(name, image, ~hole)
+
+
+def draw_hole(name: str, shape: tuple[int, int], width: str) -> np.ndarray:
+    """The mask of a photo: bool (H, W), True = hole."""
+    from src.data.masks import draw_strokes
+
+    rng = np.random.default_rng([SEED, list(WIDTHS).index(width), zlib.crc32(name.encode())])
+    return draw_strokes(rng, shape, *HOLE, WIDTHS[width])
+
+
+def score(filled: np.ndarray, truth: np.ndarray, hole: np.ndarray) -> tuple[float, float, float, float]:
+    """PSNR and MAE inside the hole, PSNR and SSIM of the whole."""
+    from src.evaluation.image_quality import mae, psnr, ssim
+
+    filled, truth = filled / 255, truth / 255
+    inside = filled[hole][:, None], truth[hole][:, None]  # (pixels of the hole, 1, 3): a narrow picture
+    return psnr(*inside), mae(*inside), psnr(filled, truth), ssim(filled, truth)
+
+
+def table_row(scores: list[Score]) -> str:
+    hole_psnr, hole_mae, psnr, ssim = (
+        np.mean([getattr(each, name) for each in scores]) for name in ("hole_psnr", "hole_mae", "psnr", "ssim")
+    )
+    seconds = statistics.median(each.seconds for each in scores)  # a first call may compile
+    width = scores[0].width
+    return (
+        f"| {width}, {WIDTHS[width][0]} to {WIDTHS[width][1]} px | {scores[0].method} | {hole_psnr:.2f} "
+        f"| {hole_mae:.4f} | {psnr:.2f} | {ssim:.4f} | {seconds:.2f} | {len(scores)} |"
+    )
+
+
+def lead(found: Mapping[str, list[Score]], network: str, classical: list[str]) -> str:
+    """By how much a checkpoint is better than the classical method that is best, which may differ between metrics."""
+    words = []
+    for name, text in (("hole_psnr", "{:+.2f} dB in holes"), ("ssim", "SSIM {:+.4f}")):
+        means = {method: np.mean([getattr(each, name) for each in scores]) for method, scores in found.items()}
+        best = max(classical, key=means.get)
+        words.append(f"{text.format(means[network] - means[best])} against {best}")
+    ahead = sum(difference > 0 for difference in leads_by_photo(found, network, classical))
+    scores = found[network]
+    return f"{network}, {scores[0].width}: {', '.join(words)}; ahead of all of them in {ahead} of {len(scores)} photos"
+
+
+def leads_by_photo(found: Mapping[str, list[Score]], network: str, classical: list[str]) -> list[float]:
+    """Decibels in the hole of each photo, against the classical method that is best there."""
+    best = np.max([[each.hole_psnr for each in found[method]] for method in classical], axis=0)
+    return [each.hole_psnr - other for each, other in zip(found[network], best, strict=True)]
+
+
+def sheet(truth: np.ndarray, hole: np.ndarray, filled: Mapping[str, np.ndarray], notes: list[str]) -> Image.Image:
+    """Input with white holes, every filling, and truth, in two rows, with a note for each filling."""
+    from src.data.picture_sheet import Row, picture_sheet
+
+    pictures = [np.where(hole[..., None], np.uint8(255), truth), *filled.values(), truth]
+    pictures += [np.full_like(truth, 255)] * (len(pictures) % 2)
+    notes = ["input", *notes, "truth", ""]
+    scale = min(1, LONGEST / max(hole.shape))
+    size = [round(scale * side) for side in reversed(hole.shape)]
+    pictures = [np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX)) for picture in pictures]
+    half = len(pictures) // 2
+    return picture_sheet([""] * half, [Row(pictures[k : k + half], notes=notes[k : k + half]) for k in (0, half)])
+
+
+def number(folder: Path, found: Mapping[str, list[Score]], network: str, classical: list[str]) -> None:
+    """Give the sheets of one width their names: place, lead in decibels, photo."""
+    leads, scores = leads_by_photo(found, network, classical), found[network]
+    for place, i in enumerate(sorted(range(len(leads)), key=lambda i: -leads[i]), start=1):
+        photo = scores[i].photo.replace("/", "_")
+        new = folder / f"{scores[i].width}_{place:0{len(str(len(leads)))}}_{leads[i]:+.2f}dB_{photo}.jpg"
+        (folder / f"{scores[i].width}_{i}.jpg").rename(new)
+
+
+def write_csv(path: Path, scores: list[Score]) -> None:
+    from src.files import staged
+
+    with staged(path.parent) as folder, open(folder / path.name, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Score)])
+        writer.writeheader()
+        writer.writerows(asdict(score) for score in scores)
+
+
+if __name__ == "__main__":
+    main()
