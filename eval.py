@@ -6,11 +6,10 @@ CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, a generat
 export.py. Picture i goes with mask i mod count, and only what the network put into holes differs from the picture.
 """
 
-from collections.abc import Collection
 from pathlib import Path
 
 from model_utils.config import Config, refuse_unused
-from model_utils.entry import require, run
+from model_utils.entry import listed, require, run
 from src.errors import InputError
 
 # Options that the numbers depend on: metrics.json repeats them.
@@ -73,14 +72,6 @@ def main(config: Config) -> None:
     }
     print(write_report(folder, evaluation, facts))
     print(f"wrote {', '.join(FILES)} to {folder}")
-
-
-def listed(option: str, text: str, known: Collection[str]) -> list[str]:
-    """The names in an option's text. Raises InputError."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not set(names) <= set(known):
-        raise InputError(f"--{option} {text}: choose from {', '.join(known)}, with commas between")
-    return list(dict.fromkeys(names))
 
 
 if __name__ == "__main__":
