@@ -8,15 +8,14 @@ from src.convert.files import as_arrays, read_torch
 from src.convert.names import PYTORCH, pair_names, parameter_shapes, take
 from src.errors import InputError
 from src.evaluation.inception import ConvNorm
-from src.evaluation.perceptual import CELLS
+from src.evaluation.perceptual import CELLS, TRUNKS
 from src.models import Model
 
-# torchvision's numbers of the convolutions, by stage; ours count them from the stage's start, pooling included.
+# torchvision's numbers of the convolutions, by stage.
 TORCHVISION_LAYERS = {
     "lpips": ((0,), (3,), (6,), (8,), (10,)),
     "lpips_vgg": ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28)),
 }
-POOLED = {"lpips": (0, 1, 1, 0, 0), "lpips_vgg": (0, 1, 1, 1, 1)}  # is a stage's first cell a pool?
 # What the files hold beyond that: classifiers, and counters that old files lack.
 UNUSED = ("classifier.", "fc.")
 COUNTER = "num_batches_tracked"
@@ -26,7 +25,8 @@ def lpips_table(metric: str) -> tuple:
     """Our names; those of torchvision's trunk and of the linear layers in LPIPS's own file."""
     rows = []
     for i, layers in enumerate(TORCHVISION_LAYERS[metric]):
-        rows += [(f"stages.{i}.{POOLED[metric][i] + 2 * j}", f"features.{layer}") for j, layer in enumerate(layers)]
+        first = int(TRUNKS[metric].pooled[i])  # behind the pool
+        rows += [(f"stages.{i}.{first + 2 * j}", f"features.{layer}") for j, layer in enumerate(layers)]
         rows.append((f"weights.{i}", f"lin{i}.model.1"))
     return tuple(rows)
 

@@ -1,7 +1,7 @@
 """Inception v3 (Szegedy et al., CVPR 2016) as FID uses it: the network that its authors took from TensorFlow.
 
 It is not the one that classifies today: averages around a place leave the padding out, and the last block takes the
-maximum instead.
+maximum instead. Layers have the names that files give them.
 """
 
 from typing import NamedTuple
@@ -9,12 +9,11 @@ from typing import NamedTuple
 from mindspore import Tensor, nn, ops
 
 SIDE = 299  # pixels of the square that the network sees
-FEATURES = 2048
 AVERAGE, MAXIMUM, HALVE = "average", "maximum", "halve"  # 3x3 pooling; the last one with stride 2
 
 
 class Conv(NamedTuple):
-    """A convolution with its batch norm: the name it has in files, and its shape."""
+    """A convolution with its batch norm."""
 
     name: str
     channels: int

@@ -1,6 +1,7 @@
 """The networks behind LPIPS and FID, from files that convert.py makes."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from mindspore import nn
@@ -13,10 +14,11 @@ from src.inference.batches import Network
 from src.inference.mindspore_runtime import on_arrays
 from src.network_info import NetworkInfo
 
+TRUNKS = {"lpips": ALEXNET, "lpips_vgg": VGG16}
+
 # By metric, which is also the model that a file says it holds: what it says, and how to make the cell.
 CELLS: dict[str, tuple[NetworkInfo, Callable[[], nn.Cell]]] = {
-    "lpips": (NetworkInfo("lpips", ALEXNET.name), lambda: LPIPS(ALEXNET)),
-    "lpips_vgg": (NetworkInfo("lpips_vgg", VGG16.name), lambda: LPIPS(VGG16)),
+    **{metric: (NetworkInfo(metric, trunk.name), partial(LPIPS, trunk)) for metric, trunk in TRUNKS.items()},
     "fid": (NetworkInfo("fid", "inception"), InceptionV3),
 }
 
