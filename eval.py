@@ -10,12 +10,12 @@ what the network put into holes differs from the picture.
 from pathlib import Path
 
 from model_utils.config import Config, refuse_unused
-from model_utils.entry import checkpoint_or_shipped, require, run
+from model_utils.entry import checkpoint_or_shipped, listed, require, run
 from src.errors import InputError
 
 # Options that the numbers depend on: metrics.json repeats them.
 OPTIONS = ("data_root", "anno_path", "split", "center_crop", "eval_masks_root", "mask_polarity")
-OPTIONS += ("device_target", "mode", "num_parallel_workers")
+OPTIONS += ("metrics", "metrics_path", "device_target", "mode", "num_parallel_workers")
 ONNX_OPTIONS = ("runtime", "precision")  # where the network is an ONNX file
 
 
@@ -29,15 +29,18 @@ def main(config: Config) -> None:
     from src.data.images import check_headers, list_images, list_split
     from src.data.masks import check_masks
     from src.evaluation.baselines import BASELINES
+    from src.evaluation.buckets import COLUMNS
     from src.evaluation.evaluation import Evaluation, baseline_method, network_method
     from src.evaluation.image_quality import get_protocol
+    from src.evaluation.perceptual import load_networks
     from src.evaluation.report import FILES, write_report
     from src.files import make_folder, refuse_existing
     from src.inference.inpainter import Inpainter
 
-    baselines = [name.strip() for name in config.baselines.split(",") if name.strip()]
-    if not set(baselines) <= set(BASELINES):
-        raise InputError(f"--baselines {config.baselines}: choose from {', '.join(BASELINES)}, with commas between")
+    baselines = listed("baselines", config.baselines, BASELINES)
+    metrics = listed("metrics", config.metrics, COLUMNS)
+    if not metrics:
+        raise InputError(f"--metrics is empty; choose from {', '.join(COLUMNS)}, with commas between")
     folder, protocol = Path(config.output_path), get_protocol(config.protocol)
     refuse_existing([folder / name for name in FILES], config.overwrite)
     image_paths = list_split(config.data_root, config.anno_path, config.split)
@@ -46,6 +49,7 @@ def main(config: Config) -> None:
     check_masks(mask_paths, config.mask_polarity)
     how = config.chosen(("runtime", "precision"))
     chosen = config.chosen(config.as_dict())
+    networks = load_networks(metrics, config.metrics_path)
     checkpoint = checkpoint_or_shipped(config)
     inpainter = Inpainter(checkpoint, chosen, config.eval_batch_size, **how)
     refuse_unused(config, inpainter.info.model)
@@ -62,7 +66,7 @@ def main(config: Config) -> None:
         info.settings.get("sigma", 0.0),
     )
     methods = {info.model: network_method(inpainter)} | {name: baseline_method(name) for name in baselines}
-    evaluation = Evaluation(samples, methods, protocol)
+    evaluation = Evaluation(samples, methods, protocol, metrics, networks)
     evaluation.run(inpainter.batch_size, config.num_parallel_workers)
     facts = {
         "options": {name: getattr(config, name) for name in (*OPTIONS, *(ONNX_OPTIONS if onnx else ()))},

@@ -8,7 +8,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -60,5 +60,13 @@ def require(config: Config, *names: str) -> None:
     """Stop with one line that explains every option of `names` that was not given."""
     missing = [read_schema()[name] for name in names if getattr(config, name) == ""]
     if missing:
-        listed = ", ".join(f"--{option.name} ({re.split(r'[;:.] ', option.help)[0]})" for option in missing)
-        raise InputError(f"{Path(sys.argv[0]).name} needs {listed}")
+        explained = ", ".join(f"--{option.name} ({re.split(r'[;:.] ', option.help)[0]})" for option in missing)
+        raise InputError(f"{Path(sys.argv[0]).name} needs {explained}")
+
+
+def listed(option: str, text: str, known: Collection[str]) -> list[str]:
+    """The names in an option's text. Raises InputError."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not set(names) <= set(known):
+        raise InputError(f"--{option} {text}: choose from {', '.join(known)}, with commas between")
+    return list(dict.fromkeys(names))

@@ -3,7 +3,8 @@
 #
 #   bash scripts/run_tests.sh [--with-torch] [--with-onnx] [pytest's own options and files]
 #
-#   --with-torch  install PyTorch too, for the tests that compare with it; without it they are skipped
+#   --with-torch  install PyTorch too, and reference implementations of metrics, for the tests that compare with them;
+#                 without them they are skipped
 #   --with-onnx   install the packages for ONNX files too, for the tests of them; without these they are skipped
 #
 # Tests marked slow are left out; `-m slow` runs those, `-m ""` runs all. The environment variable PYTHON names an
@@ -20,7 +21,7 @@ fi
 requirements=(requirements.txt requirements-dev.txt)
 while true; do
     case "${1:-}" in
-    --with-torch) requirements+=(requirements-convert.txt) ;;
+    --with-torch) requirements+=(requirements-convert.txt requirements-references.txt) ;;
     --with-onnx) requirements+=(requirements-onnx.txt) ;;
     *) break ;;
     esac

@@ -26,6 +26,9 @@ REGISTRY = {
     "vgg16": "src.convert.vgg:VGG16",
     "vgg19": "src.convert.vgg:VGG19",
     "resnet50": "src.dgts.convert_resnet:RESNET50",
+    "lpips": "src.convert.perceptual:LPIPS",
+    "lpips_vgg": "src.convert.perceptual:LPIPS_VGG",
+    "fid": "src.convert.perceptual:FID",
 }
 
 Setting = str | float | int | bool

@@ -169,7 +169,8 @@ def test_the_sheets_pictures_are_input_output_and_truth(telea):
 def test_known_pixels_count_as_perfect(telea):
     sample = telea.samples[0]
     np.testing.assert_array_equal(to_uint8(sample.image), sample.picture)
-    assert score(sample, sample.image, PROTOCOLS["zoo"])[2:] == (100.0, pytest.approx(1), 0.0)
+    perfect = score(sample, sample.image, PROTOCOLS["zoo"])
+    assert (perfect.psnr, perfect.ssim, perfect.mae) == (100.0, pytest.approx(1), 0.0)
 
 
 def test_results_are_replaced_only_when_asked(pictures, checkpoint, tmp_path, capsys):

@@ -1,18 +1,29 @@
 """Scores by hole ratio, as the papers' tables have them: per picture, every mask in exactly one bucket."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from src.errors import InputError
+from src.evaluation.fid import frechet_distance
 from src.evaluation.image_quality import Protocol
 
 # Name and upper edge, which belongs to the bucket. Above 60 % and without any hole are rows of their own, and both
 # count in "overall": no picture is dropped.
 BUCKETS = (("0%", 0.0), ("0-20%", 0.2), ("20-40%", 0.4), ("40-60%", 0.6), (">60%", 1.0))
 METRICS = ("psnr", "ssim", "mae")
+# All there are, with their titles and digits in tables. FID is of a set of pictures, the others of each.
+COLUMNS = {
+    "psnr": ("PSNR", 2),
+    "ssim": ("SSIM", 4),
+    "mae": ("MAE", 4),
+    "lpips": ("LPIPS", 4),
+    "lpips_vgg": ("LPIPS (VGG)", 4),
+    "fid": ("FID", 2),
+}
+FID = "fid"
 
 
 def hole_ratio(known: np.ndarray) -> float:
@@ -29,13 +40,16 @@ def bucket_of(ratio: float) -> str:
 
 @dataclass(frozen=True)
 class Score:
-    """One picture's scores: a row of per_image.csv."""
+    """One picture's scores: a row of per_image.csv. What was not asked for is None."""
 
     name: str
     hole_ratio: float
     psnr: float
     ssim: float
     mae: float
+    lpips: float | None = None
+    lpips_vgg: float | None = None
+    features: tuple[np.ndarray, np.ndarray] | None = None  # (2048,) each, for FID: of the composite and of the truth
 
     @property
     def bucket(self) -> str:
@@ -44,44 +58,52 @@ class Score:
 
 @dataclass
 class Scores:
-    """Collects the scores of a run and averages them over each bucket and over all pictures."""
+    """Collects the scores of a run and averages them over each bucket and over all pictures.
 
+    metrics: which of COLUMNS are reported
+    """
+
+    metrics: Sequence[str] = METRICS
     scores: list[Score] = field(default_factory=list)
 
-    def add(self, name: str, hole_ratio: float, psnr: float, ssim: float, mae: float) -> None:
-        score = Score(name, hole_ratio, psnr, ssim, mae)
-        values = (score.psnr, score.ssim, score.mae)
+    def add(self, score: Score) -> None:
+        values = [getattr(score, metric) for metric in (*METRICS, *self.metrics) if metric != FID]
         if not all(map(math.isfinite, values)):  # a single one would make the mean of its bucket infinite or NaN
-            raise InputError(f"{name}: PSNR, SSIM and MAE are not all finite ({values}); check the checkpoint")
-        bucket_of(hole_ratio)
+            raise InputError(f"{score.name}: scores are not all finite ({values}); check the checkpoint")
+        bucket_of(score.hole_ratio)
         self.scores.append(score)
 
     def summary(self) -> dict:
         """{"buckets": {"0-20%": {"psnr", "ssim", "mae", "count"}, …}, "overall": {…}}, ready for JSON.
 
-        Means of empty buckets are None. "0%" appears only if there were masks without a hole.
+        Means of empty buckets are None, as is FID of fewer than two pictures. "0%" appears only if there were masks
+        without a hole.
         """
         groups = {name: [score for score in self.scores if score.bucket == name] for name, _ in BUCKETS}
         if not groups["0%"]:
             del groups["0%"]
-        return {"buckets": {name: _means(group) for name, group in groups.items()}, "overall": _means(self.scores)}
+        means = {name: self._means(group) for name, group in groups.items()}
+        return {"buckets": means, "overall": self._means(self.scores)}
 
-    def rows(self) -> list[dict]:
-        """One dict per picture in the order they came, with name, hole_ratio, psnr, ssim, mae and bucket."""
-        return [{**asdict(score), "bucket": score.bucket} for score in self.scores]
+    def _means(self, scores: list[Score]) -> dict:
+        return {metric: _mean(metric, scores) for metric in self.metrics} | {"count": len(scores)}
 
 
-def markdown_table(methods: Mapping[str, Scores], protocol: Protocol) -> str:
-    """{method: scores} -> a table with a row per bucket and method, which names its protocol."""
-    lines = ["| Hole | Method | PSNR | SSIM | MAE | Pictures |", "|---|---|---:|---:|---:|---:|"]
-    summaries = {method: scores.summary() for method, scores in methods.items()}
+def markdown_table(methods: Mapping[str, Scores], summaries: Mapping[str, dict], protocol: Protocol) -> str:
+    """Scores and their summaries by method -> a table with a row per bucket and method, which names its protocol."""
+    metrics = next(iter(methods.values())).metrics
+    titles = " | ".join(COLUMNS[metric][0] for metric in metrics)
+    lines = [f"| Hole | Method | {titles} | Pictures |", f"|---|---|{'---:|' * len(metrics)}---:|"]
     for bucket in [name for name, _ in BUCKETS] + ["overall"]:
         for method, summary in summaries.items():
             means = {**summary["buckets"], "overall": summary["overall"]}.get(bucket)
             if means:
-                lines.append(f"| {bucket} | {method} | {_cells(means)} | {means['count']} |")
+                cells = " | ".join(_cell(means[metric], COLUMNS[metric][1]) for metric in metrics)
+                lines.append(f"| {bucket} | {method} | {cells} | {means['count']} |")
 
     lines += ["", f"Protocol `{protocol.name}`: means over pictures."]
+    if FID in metrics:
+        lines.append("FID: all completed pictures of a row against the true ones; it depends on how many there are.")
     perfect = {
         method: sum(score.psnr >= protocol.perfect_psnr for score in scores.scores)
         for method, scores in methods.items()
@@ -92,12 +114,12 @@ def markdown_table(methods: Mapping[str, Scores], protocol: Protocol) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _means(scores: list[Score]) -> dict:
-    means = {key: float(np.mean([getattr(s, key) for s in scores])) if scores else None for key in METRICS}
-    return {**means, "count": len(scores)}
+def _mean(metric: str, scores: list[Score]) -> float | None:
+    if metric == FID:
+        features = [np.stack(each) for each in zip(*(score.features for score in scores), strict=True)]
+        return frechet_distance(*features) if len(scores) > 1 else None
+    return float(np.mean([getattr(score, metric) for score in scores])) if scores else None
 
 
-def _cells(means: dict) -> str:
-    if not means["count"]:
-        return "- | - | -"
-    return f"{means['psnr']:.2f} | {means['ssim']:.4f} | {means['mae']:.4f}"
+def _cell(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -3,15 +3,16 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from src.data.dataset import EvaluationSample, EvaluationSamples
 from src.data.images import normalise
 from src.evaluation.baselines import inpaint_baseline
-from src.evaluation.buckets import Scores, hole_ratio
+from src.evaluation.buckets import FID, METRICS, Score, Scores, hole_ratio
 from src.evaluation.image_quality import Protocol, mae, psnr, ssim
+from src.inference.batches import Network, run_batches
 from src.inference.inpainter import Inpainter
 from src.progress import Progress
 
@@ -41,6 +42,8 @@ class Evaluation:
     samples: EvaluationSamples
     methods: Mapping[str, Method]
     protocol: Protocol
+    metrics: Sequence[str] = METRICS
+    networks: Mapping[str, Network] = field(default_factory=dict)  # of metrics, see load_networks
     scores: dict[str, Scores] = field(init=False)  # by method
     speed: dict[str, float | int | None] = field(init=False)
 
@@ -51,18 +54,23 @@ class Evaluation:
 
     def run(self, batch_size: int = 1, num_workers: int = 1) -> None:
         """Score everything; workers read pictures ahead, and score those of a batch."""
-        self.scores = {name: Scores() for name in self.methods}
+        self.scores = {name: Scores(self.metrics) for name in self.methods}
         seconds = []  # of the method under test, for each batch
         begin = time.perf_counter()
         with Progress(len(self.samples), "Evaluating") as progress, ThreadPoolExecutor(num_workers) as pool:
             for batch in self.samples.batches(batch_size, num_workers):
+                truths = np.stack([sample.image for sample in batch])
+                true_features = self.features(truths, batch_size)
                 for name, complete in self.methods.items():
                     start = time.perf_counter()
                     composites = complete(batch)
                     if name == self.name:
                         seconds.append(time.perf_counter() - start)
-                    for row in pool.map(score, batch, composites, [self.protocol] * len(batch)):
-                        self.scores[name].add(*row)
+                    distances = self.distances(composites, truths, batch_size)
+                    features = zip(self.features(composites, batch_size), true_features, strict=True)
+                    scored = pool.map(score, batch, composites, [self.protocol] * len(batch))
+                    for each, perceptual, pair in zip(scored, distances, features, strict=True):
+                        self.scores[name].add(replace(each, **perceptual, features=pair))
                 progress.update(len(batch))
         self.speed = {
             "pictures_per_second": len(self.samples) / (time.perf_counter() - begin),  # everything included
@@ -72,9 +80,21 @@ class Evaluation:
             "batch_size": batch_size,
         }
 
+    def distances(self, composites: np.ndarray, truths: np.ndarray, batch_size: int) -> list[dict[str, float]]:
+        """Of each pair (3, S, S), by the metrics that networks compute."""
+        pair, names = [composites, truths], [name for name in self.networks if name != FID]
+        columns = {name: run_batches(self.networks[name], pair, batch_size)[0] for name in names}
+        return [{name: float(column[i]) for name, column in columns.items()} for i in range(len(truths))]
 
-def score(sample: EvaluationSample, composite: np.ndarray, protocol: Protocol) -> tuple:
-    """Name, hole ratio, PSNR, SSIM and MAE of one completed picture (3, S, S)."""
+    def features(self, images: np.ndarray, batch_size: int) -> Sequence[np.ndarray | None]:
+        """(B, 3, S, S) -> (B, 2048), where FID is asked for."""
+        if FID not in self.networks:
+            return [None] * len(images)
+        return run_batches(self.networks[FID], [images], batch_size)[0]
+
+
+def score(sample: EvaluationSample, composite: np.ndarray, protocol: Protocol) -> Score:
+    """PSNR, SSIM and MAE of one completed picture (3, S, S)."""
     # Both come from [-1, 1] by the same arithmetic, so that known pixels stay exactly equal.
     ours, truth = ((array.transpose(1, 2, 0) + 1) / 2 for array in (composite, sample.image))
-    return sample.name, hole_ratio(sample.mask), *(metric(ours, truth, protocol) for metric in (psnr, ssim, mae))
+    return Score(sample.name, hole_ratio(sample.mask), *(metric(ours, truth, protocol) for metric in (psnr, ssim, mae)))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from src.data.images import to_uint8
 from src.data.picture_sheet import Row, picture_sheet
-from src.evaluation.buckets import BUCKETS, METRICS, Scores, markdown_table
+from src.evaluation.buckets import BUCKETS, FID, Scores, markdown_table
 from src.evaluation.evaluation import Evaluation
 from src.files import staged
 from src.versions import versions
@@ -25,8 +25,8 @@ def write_report(folder: Path, evaluation: Evaluation, facts: Mapping[str, objec
 
     facts: what only the caller knows of how the numbers came about, for "protocol" in metrics.json.
     """
-    table = markdown_table(evaluation.scores, evaluation.protocol)
     summaries = {name: scores.summary() for name, scores in evaluation.scores.items()}
+    table = markdown_table(evaluation.scores, summaries, evaluation.protocol)
     metrics = summaries.pop(evaluation.name)
     samples = evaluation.samples
     how = {
@@ -47,13 +47,14 @@ def write_report(folder: Path, evaluation: Evaluation, facts: Mapping[str, objec
 def write_csv(path: Path, evaluation: Evaluation) -> None:
     """A row for each picture; the columns of baselines carry their names."""
     prefixes = ["" if name == evaluation.name else f"{name}_" for name in evaluation.scores]
-    metrics = [f"{prefix}{metric}" for prefix in prefixes for metric in METRICS]
+    metrics = [metric for metric in evaluation.metrics if metric != FID]
+    titles = [f"{prefix}{metric}" for prefix in prefixes for metric in metrics]
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["name", "mask", "hole_ratio", "bucket", *metrics])
+        writer.writerow(["name", "mask", "hole_ratio", "bucket", *titles])
         for i, scores in enumerate(zip(*(each.scores for each in evaluation.scores.values()), strict=True)):
             mask = evaluation.samples.mask_path(i).name
-            numbers = [getattr(score, metric) for score in scores for metric in METRICS]
+            numbers = [getattr(score, metric) for score in scores for metric in metrics]
             writer.writerow([scores[0].name, mask, scores[0].hole_ratio, scores[0].bucket, *numbers])
 
 

@@ -1,0 +1,44 @@
+"""The networks behind LPIPS and FID, from files that convert.py makes."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from mindspore import nn
+
+from src.checkpoint import filled, read_network
+from src.errors import InputError
+from src.evaluation.inception import InceptionV3
+from src.evaluation.lpips import ALEXNET, LPIPS, VGG16
+from src.inference.batches import Network
+from src.inference.mindspore_runtime import on_arrays
+from src.network_info import NetworkInfo
+
+TRUNKS = {"lpips": ALEXNET, "lpips_vgg": VGG16}
+
+# By metric, which is also the model that a file says it holds: what it says, and how to make the cell.
+CELLS: dict[str, tuple[NetworkInfo, Callable[[], nn.Cell]]] = {
+    **{metric: (NetworkInfo(metric, trunk.name), partial(LPIPS, trunk)) for metric, trunk in TRUNKS.items()},
+    "fid": (NetworkInfo("fid", "inception"), InceptionV3),
+}
+
+
+def load_networks(metrics: Sequence[str], folder: str) -> dict[str, Network]:
+    """Those of `metrics` that need a network, each from folder/METRIC.ckpt.
+
+    lpips, lpips_vgg: two arrays (B, 3, S, S) in [-1, 1] -> (B,); fid: one -> features (B, 2048). Raises InputError.
+    """
+    networks = {}
+    for metric in metrics:
+        if metric not in CELLS:
+            continue
+        path = Path(folder) / f"{metric}.ckpt"
+        if not path.is_file():
+            where = f"{path} does not exist" if folder else f"--metrics_path is missing, the folder of {path.name}"
+            raise InputError(f"--metrics {metric}: {where}; docs/evaluation.md says how convert.py makes it")
+        arrays, found = read_network(path)
+        expected, make = CELLS[metric]
+        if found != expected:
+            raise InputError(f"{path} holds {found.model} {found.network}, not {metric}; give another --metrics_path")
+        networks[metric] = on_arrays(filled(path, arrays, make))
+    return networks
