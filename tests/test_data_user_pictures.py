@@ -11,9 +11,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import infer as infer_py
+import src.inference.jobs as jobs_py
 from model_utils.entry import run
 from src.errors import InputError
-from src.inference.jobs import Job, check_job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
+from src.inference.jobs import Job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
 from src.inference.picture_files import read_header
 from src.inference.report import Report
 from src.inference.user_files import Settings, fill_files
@@ -49,13 +50,18 @@ def paint(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return np.rint(picture + hole[..., None] * (orange - picture.astype(float))).astype(picture.dtype)
 
 
+def check(job: Job) -> None:
+    for why in find_faults([job]).values():
+        raise InputError(why)
+
+
 def fill(path: Path, output: str = "out.png", mask: np.ndarray = HOLE, **settings: object) -> Image.Image:
     """Do the whole job of infer.py on one file, with paint as the network."""
     mask_path, output = path.parent / "mask.png", path.parent / "filled" / output
     Image.fromarray(mask).save(mask_path)
     output.parent.mkdir(exist_ok=True)
     job = Job(path, mask_path, output)
-    check_job(job)
+    check(job)
     assert fill_files([job], paint, Settings(**settings), many=False) == {}
     assert not list(output.parent.glob(".*"))
     return Image.open(output)
@@ -152,7 +158,7 @@ def test_a_picture_too_large_for_pillow_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(
         InputError, match=r"huge\.png cannot be read as a picture: more than 2,000 pixels; make it small"
     ):
-        check_job(Job(tmp_path / "huge.png", tmp_path / "huge.png", tmp_path / "x.png"))
+        check(Job(tmp_path / "huge.png", tmp_path / "huge.png", tmp_path / "x.png"))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +214,7 @@ def test_a_mask_with_a_tag_of_its_own_is_turned_by_it(tmp_path):
     exif[ORIENTATION] = 3
     Image.fromarray(HOLE).save(tmp_path / "tagged.png", exif=exif)
     job = Job(camera(tmp_path / "photo.png", orientation=3), tmp_path / "tagged.png", tmp_path / "x.png")
-    check_job(job)
+    check(job)
     fill_files([job], paint, Settings(), many=False)
     assert (np.asarray(Image.open(job.output))[HOLE] == ORANGE).all()
 
@@ -342,6 +348,16 @@ def test_a_mask_of_another_size_names_both(tmp_path):
     job = Job(camera(tmp_path / "photo.jpg"), tmp_path / "mask.png", tmp_path / "x.png")
     (line,) = find_faults([job]).values()
     assert f"photo.jpg is 40x60 or 60x40, its mask {tmp_path}/mask.png 60x39; give a mask of the" in line
+
+
+def test_one_mask_for_a_folder_is_looked_at_once(tmp_path, monkeypatch):
+    Image.fromarray(HOLE).save(tmp_path / "mask.png")
+    RGB.save(tmp_path / "a.png")
+    looked_at = []
+    monkeypatch.setattr(jobs_py, "fault", lambda path: looked_at.append(path.name) or "")
+    jobs = [Job(tmp_path / "a.png", tmp_path / "mask.png", tmp_path / f"{i}.png") for i in range(5)]
+    assert find_faults(jobs) == {}
+    assert sorted(looked_at) == ["a.png"] * 5 + ["mask.png"]
 
 
 def test_damage_behind_an_intact_header_stops_one_picture_alone(tmp_path, capsys):

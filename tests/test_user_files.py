@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from src.data.images import open_image, turned
-from src.inference.jobs import Job, check_job
+from src.inference.jobs import Job, find_faults
 from src.inference.picture_files import as_stored, upright
 from src.inference.user_files import Settings, fill_files
 
@@ -172,7 +172,7 @@ def try_case(folder: Path, case: Case, longest: int, rng: np.random.Generator) -
         stored = orientation >= 5 and height != width and rng.random() < 0.5
         Image.fromarray(mask if stored else upright(mask, orientation)).save(mask_file)
         job = Job(image, mask_file, output)
-        check_job(job)
+        assert find_faults([job]) == {}
         assert fill_files([job], invert, Settings(), many=False) == {}
 
         with Image.open(output) as result, Image.open(image) as source:
