@@ -3,6 +3,8 @@
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import partial
+from itertools import starmap
 from pathlib import Path
 
 import cv2
@@ -173,7 +175,7 @@ def try_case(folder: Path, case: Case, longest: int, rng: np.random.Generator) -
         Image.fromarray(mask if stored else upright(mask, orientation)).save(mask_file)
         job = Job(image, mask_file, output)
         assert find_faults([job]) == {}
-        assert fill_files([job], invert, Settings(), many=False) == {}
+        assert fill_files([job], partial(starmap, invert), Settings(), many=False) == {}
 
         with Image.open(output) as result, Image.open(image) as source:
             assert result.getexif().get(ORIENTATION, 1) == orientation, kind
