@@ -34,18 +34,16 @@ def main() -> None:
     parser.add_argument(
         "--compare", action="store_true", help="with the published formulation, see docs/performance.md"
     )
-    parser.add_argument("--sizes", type=numbers, default=[256], help="with --compare: sides of pictures, 256,512")
-    parser.add_argument("--batches", type=numbers, default=[1], help="with --compare: batch sizes, 1,4")
-    parser.add_argument("--output", default="", help="with --compare: folder for compare.md, .json and .png")
+    parser.add_argument("--sizes", type=numbers, help="with --compare: sides of pictures, 256,512 (default: 256)")
+    parser.add_argument("--batches", type=numbers, help="with --compare: batch sizes, 1,4 (default: 1)")
+    parser.add_argument("--output", help="with --compare: folder for compare.md, .json and .png")
     args, options = parser.parse_known_args()
     config = load_config(options)
+    refuse_ignored(args, config)
     if args.compare:
         from benchmarks.compare import compare
 
-        try:
-            compare(config.model, config.width, args.sizes, args.batches, args.repeats, args.output)
-        except InputError as error:
-            stop(f"error: {error}", 2)
+        compare(config.model, config.width, args.sizes or [256], args.batches or [1], args.repeats, args.output or "")
         return
     rows = get_model(config.model).benchmarks()
     if args.only:
@@ -59,6 +57,19 @@ def main() -> None:
         command = [sys.executable, __file__, *sys.argv[1:], "--only", str(i)]
         result = subprocess.run(command, check=True, capture_output=True, text=True)
         print(result.stdout.strip().splitlines()[-1], flush=True)
+
+
+def refuse_ignored(args: argparse.Namespace, config: Config) -> None:
+    """Raises InputError for an option that would change nothing."""
+    if args.compare:
+        ignored = [name for name in config.chosen(config.as_dict()) if name not in ("model", "width")]
+        ignored += ["only"] * (args.only is not None)
+        rule = "takes no such option, but --model --width --sizes --batches --repeats --output"
+    else:
+        ignored = [name for name in ("sizes", "batches", "output") if getattr(args, name) is not None]
+        rule = "is missing, without which the option changes nothing"
+    if ignored:
+        raise InputError(f"--{ignored[0]}: --compare {rule}")
 
 
 def numbers(text: str) -> list[int]:
@@ -111,4 +122,7 @@ def random_batch(batch: int, side: int) -> tuple:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        stop(f"error: {error}", 2)

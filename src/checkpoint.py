@@ -16,7 +16,7 @@ from mindspore.nn.utils import no_init_parameters
 
 from src.errors import InputError
 from src.models import get_model, model_names
-from src.network_info import NetworkInfo
+from src.network_info import RECORD, NetworkInfo
 
 INFO = "inpainting_info"  # the entry of a .ckpt file that holds a NetworkInfo as JSON
 LAST = "last"  # the file in checkpoints/ that names the newest folder
@@ -53,13 +53,12 @@ def parse_info(text: str, path: Path) -> NetworkInfo:
         raise InputError(f"{path}: what it says of its network is not readable; use another one") from error
     if name not in model_names():
         raise InputError(f"{path}: its network's model is {name!r}, which cannot be; use another one")
-    model = get_model(name)
-    facts = {"network": "", **model.settings, "iteration": 0, "batches_tracked": 0}
-    for name, usual in facts.items():
-        facts[name] = values.get(name, usual)
-        if type(facts[name]) is not type(usual) and not (type(usual) is float and type(facts[name]) is int):
-            raise InputError(f"{path}: its network's {name} is {facts[name]!r}, which cannot be; use another one")
-    return model.info(**facts)
+    usual = get_model(name).settings
+    facts = {name: value for name, value in values.items() if name in usual or name in RECORD}
+    try:
+        return NetworkInfo.of({**usual, **facts}, {name: type(value) for name, value in usual.items()})
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; use another one") from error
 
 
 def read_ckpt(path: Path) -> dict:

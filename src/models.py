@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from src.errors import InputError
-from src.network_info import NetworkInfo, TensorInfo
+from src.network_info import NetworkInfo, TensorInfo, check_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,8 +83,6 @@ class Model:
 
     def info(self, network: str, iteration: int = 0, batches_tracked: int = 0, **settings: Setting) -> NetworkInfo:
         """What a file of this model says; settings that are not given are the published network's."""
-        from src.network_info import NetworkInfo
-
         return NetworkInfo(self.name, network, {**self.settings, **settings}, iteration, batches_tracked)
 
 
@@ -122,7 +120,6 @@ def read_inpainting(
 ) -> tuple[Path, dict[str, "np.ndarray"], NetworkInfo]:
     """The file of the network that fills holes, its parameters and what it says, with what the user chose."""
     from src.checkpoint import network_file, read_network
-    from src.network_info import check_settings
 
     path = network_file(path, "generator")
     arrays, info = read_network(path)

@@ -26,6 +26,10 @@ GRAY = TensorInfo(
 COMPOSITE = TensorInfo("composite", (-1, 1), "image where mask is 1, the filling where it is 0")
 
 
+# What a NetworkInfo holds beside settings.
+RECORD = {"model": str, "network": str, "iteration": int, "batches_tracked": int}
+
+
 @dataclass(frozen=True)
 class NetworkInfo:
     """What a network file says of itself: whose network it is, the settings that using it right depends on, a record.
@@ -47,6 +51,19 @@ class NetworkInfo:
 
     def having(self, **settings: str | float | int | bool) -> "NetworkInfo":
         return replace(self, settings={**self.settings, **settings})
+
+    @classmethod
+    def of(cls, facts: Mapping[str, object], kinds: Mapping[str, type]) -> "NetworkInfo":
+        """The inverse of `facts`. kinds: types of settings, which may be missing.
+
+        Raises ValueError for a value of another type.
+        """
+        for name, kind in (RECORD | kinds).items():
+            value = facts.get(name, kind())
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                raise ValueError(f"its network's {name} is {value!r}, which cannot be")
+        record = {name: value for name, value in facts.items() if name in RECORD}
+        return cls(**record, settings={name: value for name, value in facts.items() if name not in RECORD})
 
     def facts(self) -> dict[str, str | float | int | bool]:
         """All of it by name. Networks that only serve in training have no settings, and nothing is recorded of them."""

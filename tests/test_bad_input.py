@@ -12,8 +12,9 @@ import eval as eval_py
 import export as export_py
 import infer as infer_py
 from model_utils.entry import run
-from src.checkpoint import NetworkInfo, save_network
+from src.checkpoint import save_network
 from src.models import get_model
+from src.network_info import NetworkInfo
 from tests.command_line import ROOT, words
 
 MAINS = {"eval": eval_py.main, "export": export_py.main, "infer": infer_py.main}

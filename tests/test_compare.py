@@ -29,6 +29,23 @@ def test_what_cannot_be_compared_is_refused(model, sizes, batches):
         check(model, sizes, batches, 1)
 
 
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--compare", "--image_size", "512"], "--image_size: --compare takes no such option, but --model "),
+        (["--compare", "--mode", "pynative"], "--mode: --compare takes no such option"),
+        (["--compare", "--only", "0"], "--only: --compare takes no such option"),
+        (["--sizes", "512"], "--sizes: --compare is missing"),
+        (["--sises", "512"], "unknown option --sises"),
+    ],
+)
+def test_options_that_would_change_nothing_are_refused(options, line):
+    command = [sys.executable, ROOT / "benchmarks" / "speed.py", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"error: {line}")
+
+
 def test_a_row_that_failed_is_a_line_below_the_table():
     assert as_table([{"row": "A", "error": "no bfloat16"}]).endswith("\nLeft out: A (no bfloat16)")
 

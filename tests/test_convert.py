@@ -9,7 +9,7 @@ import pytest
 
 import convert
 from model_utils.entry import run
-from src.checkpoint import NetworkInfo, load_network, network_file, read_network, save_network
+from src.checkpoint import load_network, network_file, read_network, save_network
 from src.convert.names import MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes
 from src.convert.vgg import TORCHVISION_UNUSED, VGG16_TABLE
 from src.ctsdg import Discriminator, Generator
@@ -17,6 +17,7 @@ from src.ctsdg.convert import channel_counts, layout
 from src.ctsdg.generator import ENCODER_STAGES, scaled
 from src.losses.perceptual import VGG16Features
 from src.models import get_model
+from src.network_info import NetworkInfo
 from tests.parity.official import (
     MODELZOO_SHAPES,
     NETWORKS,

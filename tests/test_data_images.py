@@ -10,6 +10,7 @@ from src.data.images import (
     list_images,
     list_split,
     load_image,
+    luminance,
     normalise,
     prepare_image,
     read_rgb,
@@ -51,6 +52,13 @@ def test_normalise_is_torch_float32_arithmetic():
 def test_to_uint8_inverts_normalise_and_clips():
     np.testing.assert_array_equal(to_uint8(normalise(EVERY_VALUE)), EVERY_VALUE)
     np.testing.assert_array_equal(to_uint8(np.array([-3.0, 3.0]).reshape(1, 1, 2)), [[[0], [255]]])
+
+
+def test_luminance_is_pillows_gray_and_keeps_grays_of_any_depth():
+    colours = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    np.testing.assert_array_equal(luminance(colours), Image.fromarray(colours).convert("L"))
+    grays = np.arange(65536, dtype=np.uint16)
+    np.testing.assert_array_equal(luminance(np.stack([grays] * 3, axis=-1)), grays)
 
 
 def test_list_images_is_sorted_at_any_depth_without_hidden_files(tmp_path, photo):

@@ -1,6 +1,8 @@
 import logging
 import subprocess
 import sys
+from functools import partial
+from itertools import starmap
 from pathlib import Path
 
 import cv2
@@ -11,9 +13,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import infer as infer_py
+import src.inference.jobs as jobs_py
 from model_utils.entry import run
 from src.errors import InputError
-from src.inference.jobs import Job, check_job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
+from src.inference.jobs import Job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
 from src.inference.picture_files import read_header
 from src.inference.report import Report
 from src.inference.user_files import Settings, fill_files
@@ -49,14 +52,22 @@ def paint(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return np.rint(picture + hole[..., None] * (orange - picture.astype(float))).astype(picture.dtype)
 
 
+paint_all = partial(starmap, paint)
+
+
+def check(job: Job) -> None:
+    for why in find_faults([job]).values():
+        raise InputError(why)
+
+
 def fill(path: Path, output: str = "out.png", mask: np.ndarray = HOLE, **settings: object) -> Image.Image:
     """Do the whole job of infer.py on one file, with paint as the network."""
     mask_path, output = path.parent / "mask.png", path.parent / "filled" / output
     Image.fromarray(mask).save(mask_path)
     output.parent.mkdir(exist_ok=True)
     job = Job(path, mask_path, output)
-    check_job(job)
-    assert fill_files([job], paint, Settings(**settings), many=False) == {}
+    check(job)
+    assert fill_files([job], paint_all, Settings(**settings), many=False) == {}
     assert not list(output.parent.glob(".*"))
     return Image.open(output)
 
@@ -152,7 +163,7 @@ def test_a_picture_too_large_for_pillow_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(
         InputError, match=r"huge\.png cannot be read as a picture: more than 2,000 pixels; make it small"
     ):
-        check_job(Job(tmp_path / "huge.png", tmp_path / "huge.png", tmp_path / "x.png"))
+        check(Job(tmp_path / "huge.png", tmp_path / "huge.png", tmp_path / "x.png"))
 
 
 @pytest.mark.parametrize(
@@ -208,8 +219,8 @@ def test_a_mask_with_a_tag_of_its_own_is_turned_by_it(tmp_path):
     exif[ORIENTATION] = 3
     Image.fromarray(HOLE).save(tmp_path / "tagged.png", exif=exif)
     job = Job(camera(tmp_path / "photo.png", orientation=3), tmp_path / "tagged.png", tmp_path / "x.png")
-    check_job(job)
-    fill_files([job], paint, Settings(), many=False)
+    check(job)
+    fill_files([job], paint_all, Settings(), many=False)
     assert (np.asarray(Image.open(job.output))[HOLE] == ORANGE).all()
 
 
@@ -344,6 +355,16 @@ def test_a_mask_of_another_size_names_both(tmp_path):
     assert f"photo.jpg is 40x60 or 60x40, its mask {tmp_path}/mask.png 60x39; give a mask of the" in line
 
 
+def test_one_mask_for_a_folder_is_looked_at_once(tmp_path, monkeypatch):
+    Image.fromarray(HOLE).save(tmp_path / "mask.png")
+    RGB.save(tmp_path / "a.png")
+    looked_at = []
+    monkeypatch.setattr(jobs_py, "fault", lambda path: looked_at.append(path.name) or "")
+    jobs = [Job(tmp_path / "a.png", tmp_path / "mask.png", tmp_path / f"{i}.png") for i in range(5)]
+    assert find_faults(jobs) == {}
+    assert sorted(looked_at) == ["a.png"] * 5 + ["mask.png"]
+
+
 def test_damage_behind_an_intact_header_stops_one_picture_alone(tmp_path, capsys):
     Image.fromarray(HOLE).save(tmp_path / "mask.png")
     jobs = [Job(tmp_path / name, tmp_path / "mask.png", tmp_path / f"out_{name}") for name in ("a.tif", "b.tif")]
@@ -351,12 +372,25 @@ def test_damage_behind_an_intact_header_stops_one_picture_alone(tmp_path, capsys
         RGB.save(job.image)
     jobs[0].image.write_bytes(jobs[0].image.read_bytes()[:-1000])
     assert find_faults(jobs) == {}
-    failures = fill_files(jobs, paint, Settings())
+    failures = fill_files(jobs, paint_all, Settings())
     assert list(failures) == jobs[:1]
     assert f"error: {jobs[0].image} cannot be read as a picture: " in capsys.readouterr().err
     assert jobs[1].output.is_file()
     with pytest.raises(InputError, match=r"a\.tif cannot be read as a picture"):
-        fill_files(jobs[:1], paint, Settings(), many=False)
+        fill_files(jobs[:1], paint_all, Settings(), many=False)
+
+
+def test_pictures_read_ahead_do_not_change_places_around_a_broken_one(tmp_path):
+    Image.fromarray(HOLE).save(tmp_path / "mask.png")
+    jobs = [Job(tmp_path / f"{i}.tif", tmp_path / "mask.png", tmp_path / f"out_{i}.tif") for i in range(4)]
+    for i, job in enumerate(jobs):
+        Image.new("RGB", RGB.size, (i, i, i)).save(job.image)
+    jobs[1].image.write_bytes(jobs[1].image.read_bytes()[:-1000])
+    assert list(fill_files(jobs, lambda pairs: paint_all(list(pairs)), Settings())) == jobs[1:2]
+    for i in (0, 2, 3):
+        pixels = np.asarray(Image.open(jobs[i].output))
+        assert (pixels[~HOLE] == i).all()
+        assert (pixels[HOLE] == ORANGE).all()
 
 
 def test_the_report_is_one_page_that_shows_every_picture(tmp_path):
@@ -365,7 +399,7 @@ def test_the_report_is_one_page_that_shows_every_picture(tmp_path):
     with_alpha(RGB).save(tmp_path / "c.png")
     jobs = [Job(tmp_path / name, tmp_path / "mask.png", tmp_path / f"out_{name}") for name in ("a <b>.png", "c.png")]
     report = Report()
-    fill_files(jobs, paint, Settings(), report)
+    fill_files(jobs, paint_all, Settings(), report)
     report.write(tmp_path / "report.html", {Job(tmp_path / "d&e.png", None, tmp_path / "x.png"): "d&e.png has no mask"})
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count('src="data:image/jpeg;base64,') == page.count("src=") == 6

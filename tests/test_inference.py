@@ -131,9 +131,9 @@ def test_a_long_thin_hole_is_covered_block_by_block_at_full_resolution():
 
 def test_a_thick_hole_is_filled_at_a_resolution_that_shows_enough_around_it():
     plan = planner((4000, 4000), np.s_[300:700, 300:700])
-    _, (hole,) = plan.plan()
+    windows, (hole,) = plan.plan()
     assert hole == Hole(Box(300, 300, 700, 700), 3, 64)  # an eighth: windows of 512 pixels of the picture
-    windows = plan.covering(hole, hole.level)
+    assert windows == plan.covering(hole, hole.level)
     assert [window.view.extent for window in windows] == [512] * 4
     assert all(plan.mostly_known(window.view) for window in windows)
     assert not all(plan.mostly_known(window.view) for window in plan.covering(hole, 2))

@@ -2,7 +2,10 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import starmap
 from pathlib import Path
 
 import cv2
@@ -11,8 +14,9 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from src.data.images import open_image, turned
-from src.inference.jobs import Job, check_job
+from src.data.images import luminance, open_image, turned
+from src.inference.inpainter import Inpainter
+from src.inference.jobs import Job, find_faults
 from src.inference.picture_files import as_stored, upright
 from src.inference.user_files import Settings, fill_files
 
@@ -161,19 +165,25 @@ def by_way_of_rgba(image: Image.Image, mode: str) -> Image.Image:
     return image.convert("RGBA").convert(mode) if mode.endswith("A") else image.convert(mode)
 
 
-def try_case(folder: Path, case: Case, longest: int, rng: np.random.Generator) -> None:
+def try_case(folder: Path, case: Case, shape: tuple[int, int], fill: Callable, rng: np.random.Generator) -> None:
     """One random picture, under every kind of mask."""
-    height, width = (int(side) for side in rng.integers(1, longest, 2))
     orientation = 1 if case.suffix == ".bmp" else int(rng.integers(1, 9))
     image, mask_file, output = folder / f"in{case.suffix}", folder / "mask.png", folder / f"out{case.suffix}"
-    profile = draw(case, image, height, width, orientation, rng)
-    for kind, mask in holes(rng, height, width).items():
+    profile = draw(case, image, *shape, orientation, rng)
+    calls = []
+
+    def remember(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        filled = fill(picture, hole)
+        calls.append((picture, filled))
+        return filled
+
+    for kind, mask in holes(rng, *shape).items():
         # Where the sides tell them apart, masks come as stored, too; elsewhere always as shown.
-        stored = orientation >= 5 and height != width and rng.random() < 0.5
+        stored = orientation >= 5 and shape[0] != shape[1] and rng.random() < 0.5
         Image.fromarray(mask if stored else upright(mask, orientation)).save(mask_file)
         job = Job(image, mask_file, output)
-        check_job(job)
-        assert fill_files([job], invert, Settings(), many=False) == {}
+        assert find_faults([job]) == {}
+        assert fill_files([job], partial(starmap, remember), Settings(), many=False) == {}
 
         with Image.open(output) as result, Image.open(image) as source:
             assert result.getexif().get(ORIENTATION, 1) == orientation, kind
@@ -182,16 +192,28 @@ def try_case(folder: Path, case: Case, longest: int, rng: np.random.Generator) -
             if case.depth == 8:
                 assert result.mode == case.after
         before, after = read(image, case), read(output, case)
-        inside = (mask if case.depth == 16 else upright(mask, orientation)) > 0
+        turn = 1 if case.depth == 16 else orientation  # as `read` gives pixels
+        inside = upright(mask, turn) > 0
+        seen, filled = (upright(as_stored(pixels, orientation), turn) for pixels in calls[-1])
         colours = len(case.after.removesuffix("A"))
-        np.testing.assert_array_equal(after[~inside], before[~inside])
-        np.testing.assert_array_equal(after[..., colours:], before[..., colours:])  # alpha
-        if case.mode == "CMYK":
-            seen = Image.frombytes("CMYK", before.shape[1::-1], before.tobytes()).convert("RGB")
-            inverted = np.asarray(Image.fromarray(255 - np.asarray(seen)).convert("CMYK"))
-        else:
-            inverted = np.iinfo(before.dtype).max - before[..., :colours]
-        np.testing.assert_array_equal(after[inside][:, :colours], inverted[inside])
+        np.testing.assert_array_equal(after[~inside], before[~inside], kind)
+        np.testing.assert_array_equal(after[..., colours:], before[..., colours:], kind)  # alpha
+        np.testing.assert_array_equal(seen, as_rgb(before, case), kind)
+        np.testing.assert_array_equal(after[inside][:, :colours], in_colours(filled[inside], case), kind)
+
+
+def as_rgb(pixels: np.ndarray, case: Case) -> np.ndarray:
+    """What a network is to see of a file's pixels, (H, W, C) -> (H, W, 3)"""
+    if case.mode == "CMYK":
+        return np.asarray(Image.frombytes("CMYK", pixels.shape[1::-1], pixels.tobytes()).convert("RGB"))
+    return np.repeat(pixels[..., :1], 3, axis=2) if case.after in ("L", "LA") else pixels[..., :3]
+
+
+def in_colours(rgb: np.ndarray, case: Case) -> np.ndarray:
+    """(N, 3) -> (N, C), in the colours of a file"""
+    if case.mode == "CMYK":
+        return np.asarray(Image.fromarray(rgb[None]).convert("CMYK"))[0]
+    return luminance(rgb)[:, None] if case.after in ("L", "LA") else rgb
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -208,10 +230,47 @@ def test_pixels_are_turned_as_pillow_turns_pictures(orientation):
 def test_only_holes_change(case, tmp_path):
     rng = np.random.default_rng(1)
     for longest in (3, 40, 300):
-        try_case(tmp_path, case, longest, rng)
+        try_case(tmp_path, case, tuple(rng.integers(1, longest, 2)), invert, rng)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_only_holes_of_large_pictures_change(case, tmp_path):
-    try_case(tmp_path, case, 2000, np.random.default_rng(2))
+    rng = np.random.default_rng(2)
+    try_case(tmp_path, case, tuple(rng.integers(1, 2000, 2)), invert, rng)
+
+
+class Network:
+    """A network that fills every picture twice, with other content in the hole: what it left there would show."""
+
+    def __init__(self, inpainter: Inpainter) -> None:
+        self.inpainter, self.network = inpainter, inpainter.network
+        inpainter.network = self.run
+
+    def run(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        outputs = self.network(*arrays)
+        assert all(np.isfinite(output).all() for output in outputs)
+        return outputs
+
+    def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        inside, found = hole > 0, []
+        for marker in (0, np.iinfo(picture.dtype).max):
+            marked = picture.copy()
+            marked[inside] = marker
+            filled = self.inpainter.fill(marked, hole)
+            found.append((filled == marker).all(axis=-1))
+        assert not (found[0] & found[1] & inside).any()
+        return filled
+
+
+@pytest.fixture(scope="module")
+def network(mindir: Path) -> Network:
+    return Network(Inpainter(mindir))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_network_fills_holes_and_nothing_else(case, network, tmp_path):
+    rng = np.random.default_rng([27, CASES.index(case)])
+    shape = tuple(np.rint(2000 ** rng.random(2)).astype(int))  # 1 to 2,000 pixels, large sides seldom
+    try_case(tmp_path, case, shape, network, rng)

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checkpoint import NetworkInfo, read_network, save_network
+from src.checkpoint import read_network, save_network
 from src.convert.files import as_arrays, read_mindspore, read_torch, write_torch
 from src.convert.names import MODELZOO, PYTORCH, pair_names, parameter_shapes, take
 from src.errors import InputError
 from src.losses.perceptual import VGG19_TAPS, VGG16Features, VGG19Features
 from src.models import Model
+from src.network_info import NetworkInfo
 
 # Ours, torchvision, MindSpore model zoo.
 VGG16_TABLE = (

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from mindspore import nn
 
-from src.checkpoint import NetworkInfo, filled
+from src.checkpoint import filled
 from src.ctsdg.convert import from_modelzoo, from_official, to_official
 from src.ctsdg.generator import SIZE_MULTIPLE, Generator
 from src.ctsdg.inpainting import Inpainting
 from src.models import Model
-from src.network_info import EDGE, GRAY, IMAGE, MASK
+from src.network_info import EDGE, GRAY, IMAGE, MASK, NetworkInfo
 
 
 def build(path: Path, arrays: Mapping[str, np.ndarray], info: NetworkInfo) -> nn.Cell:

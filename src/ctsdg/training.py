@@ -3,13 +3,13 @@
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.checkpoint import NetworkInfo
 from src.ctsdg import Discriminator, Generator
 from src.ctsdg.loss import GENERATOR_TERMS, DiscriminatorLoss, GeneratorLoss, LossWeights
 from src.ctsdg.train_step import CTSDGTrainOneStepCell
 from src.data.images import to_uint8
 from src.data.picture_sheet import Row
 from src.losses.perceptual import VGG16Features
+from src.network_info import NetworkInfo
 from src.training.model_training import ModelTraining, load_vgg
 from src.training.train_step import BatchCount
 

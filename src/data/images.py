@@ -21,6 +21,9 @@ END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what a whole file has nea
 # A picture has 256 values, so its range is a table: torch's ToTensor and Normalize(0.5, 0.5) in float32, bit by bit.
 NORMALISED = (np.arange(256, dtype=np.float32) / np.float32(255) - np.float32(0.5)) / np.float32(0.5)
 
+# Of red, green and blue in a gray picture: ITU-R BT.601's luminance in parts of 2**16, as Pillow has it.
+LUMINANCE = np.array([19595, 38470, 7471], np.uint32)
+
 
 def list_images(root: str | Path) -> list[Path]:
     """Pictures at any depth below `root`, sorted by relative path; links are followed, hidden names are not.
@@ -192,6 +195,11 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     """float (3, H, W) in [-1, 1], clipped -> uint8 (H, W, 3), rounded; the inverse of `normalise`."""
     scaled = np.clip((image.transpose(1, 2, 0) + 1) / 2, 0, 1) * 255 + 0.5
     return scaled.astype(np.uint8)
+
+
+def luminance(colours: np.ndarray) -> np.ndarray:
+    """RGB, uint8 or uint16 (…, 3) -> gray, the same type (…); of 8 bits just what Pillow's convert("L") makes of it."""
+    return ((colours.astype(np.uint32) @ LUMINANCE + 2**15) >> 16).astype(colours.dtype)
 
 
 def _is_image_name(name: str) -> bool:

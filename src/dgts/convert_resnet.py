@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from src.checkpoint import NetworkInfo, network_file, read_network, save_network
+from src.checkpoint import network_file, read_network, save_network
 from src.convert.files import as_arrays, read_torch, write_torch
 from src.convert.names import PYTORCH, pair_names, parameter_shapes, take
 from src.dgts.resnet import STAGES, ResNet50
 from src.errors import InputError
 from src.models import Model
+from src.network_info import NetworkInfo
 
 # What a torchvision file holds beyond the features: its classifier, and counters that old files lack.
 UNUSED = ("fc.weight", "fc.bias")

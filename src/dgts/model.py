@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.checkpoint import NetworkInfo, filled, network_file, read_network
+from src.checkpoint import filled, network_file, read_network
 from src.dgts.convert import from_official, to_official
 from src.dgts.generator import Generator
 from src.dgts.inpainting import Inpainting
@@ -14,7 +14,7 @@ from src.dgts.upsampler.fused import fuse
 from src.dgts.upsampler.network import Upsampler, masked_input
 from src.errors import InputError
 from src.models import Model, Part, get_model, read_inpainting
-from src.network_info import IMAGE, MASK, TensorInfo
+from src.network_info import IMAGE, MASK, NetworkInfo, TensorInfo
 
 MASKED = TensorInfo("masked", (-1, 1), "image where mask is 1, else 1; as the fourth channel 1 - mask")
 LOW = TensorInfo("low", (-1, 1), "the completed picture at an eighth of the size, out of the range here and there")

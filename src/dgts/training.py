@@ -4,7 +4,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
-from src.checkpoint import NetworkInfo, load_network, network_file
+from src.checkpoint import load_network, network_file
 from src.data.images import to_uint8
 from src.data.picture_sheet import Row
 from src.dgts.generator import Generator
@@ -13,6 +13,7 @@ from src.dgts.low_resolution import working_image
 from src.dgts.train_step import DGTSTrainOneStepCell
 from src.errors import InputError
 from src.losses.perceptual import VGG19Features
+from src.network_info import NetworkInfo
 from src.training.adamw import AdamW
 from src.training.model_training import ModelTraining, load_vgg
 

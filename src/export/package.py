@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 TEMPLATES = Path(__file__).parent / "package_files"
 NAME = "inpainting"
-STARTS = ("src.inference.inpainter", "src.inference.user_files", "src.inference.jobs")
+STARTS = ("src.inference.inpainter", "src.inference.user_files")
 # What only checkpoints need, and what only the other kind of file needs, stays out.
 ABSENT = {".onnx": {"src.models", "src.inference.mindspore_runtime"}, ".mindir": {"src.models"}}
 PACKAGES = {".onnx": ("requirements.txt", "requirements-onnx.txt"), ".mindir": ("requirements.txt",)}

@@ -29,7 +29,6 @@ def fill_in_windows(picture: np.ndarray, hole: np.ndarray, planner: Planner) -> 
     """
     canvas = Canvas(picture, hole)
     windows, large = planner.plan()
-    windows += [window for one in large for window in planner.covering(one, one.level)]
     canvas.paste(windows, (yield [canvas.sample(window) for window in windows]))
     for level in reversed(range(max((one.level for one in large), default=0))):
         finer = [window for one in large if one.level > level for window in planner.covering(one, level)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.data.edges import edge_and_gray
-from src.data.images import normalise
+from src.data.images import luminance, normalise
 from src.errors import InputError
 from src.inference.batches import Network, run_batches
 from src.inference.filling import Filling, Sample, fill_in_windows
@@ -107,10 +107,7 @@ class Inpainter:
         colour = planes[..., :colours] if colours == 3 else np.repeat(planes[..., :1], 3, axis=2)
         filled, result = self.fill(colour, hole), planes.copy()
         inside = hole > 0
-        if colours == 1:  # the mean, so that what is known stays exact
-            result[inside, 0] = np.rint(filled[inside].mean(axis=-1)).astype(image.dtype)
-        else:
-            result[inside, :3] = filled[inside]
+        result[inside, :colours] = luminance(filled[inside])[:, None] if colours == 1 else filled[inside]
         return result.reshape(image.shape)
 
     def fill(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:

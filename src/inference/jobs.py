@@ -106,36 +106,47 @@ def refuse_inputs(outputs: Iterable[Path], jobs: Sequence[Job]) -> None:
 
 def find_faults(jobs: Sequence[Job]) -> dict[Job, str]:
     """Why jobs cannot be done, as far as can be told without reading every pixel."""
+    masks = {job.mask for job in jobs if job.mask}  # each is looked at once, for one may serve all pictures
     with ThreadPoolExecutor() as pool:
-        found = pool.map(_fault, jobs)
-    return {job: why for job, why in zip(jobs, found, strict=True) if why}
+        sizes = dict(zip(masks, pool.map(_size_or_fault, masks), strict=True))
+        found = pool.map(lambda job: _fault(job, sizes.get(job.mask)), jobs)
+        return {job: why for job, why in zip(jobs, found, strict=True) if why}
 
 
-def _fault(job: Job) -> str:
+def _size_or_fault(mask: Path) -> tuple[int, int] | InputError:
+    """(width, height) as viewers show it, or why the mask cannot be used."""
     try:
-        check_job(job)
+        _refuse_broken(mask)
+        with open_image(mask) as image:
+            return Placement.of(image).shown
+    except InputError as error:
+        return error
+
+
+def _fault(job: Job, mask: tuple[int, int] | InputError | None) -> str:
+    """mask: what is known of it; None: there is none"""
+    try:
+        if mask is None:
+            raise InputError(f"{job.image} has no mask of its name; add one")
+        header = read_header(job.image)
+        _refuse_broken(job.image)
+        if isinstance(mask, InputError):
+            raise mask
+        stored, shown = header.place.stored, header.place.shown
+        if mask not in (stored, shown):
+            sizes = " or ".join(f"{width}x{height}" for width, height in sorted({stored, shown}))
+            raise InputError(
+                f"{job.image} is {sizes}, its mask {job.mask} {mask[0]}x{mask[1]}; give a mask of the picture's size"
+            )
+        check_output(job.output, header)
     except InputError as error:
         return str(error)
     return ""
 
 
-def check_job(job: Job) -> None:
-    """Raises InputError."""
-    if job.mask is None:
-        raise InputError(f"{job.image} has no mask of its name; add one")
-    header = read_header(job.image)
-    for path in (job.image, job.mask):
-        why = fault(path)
-        if why:
-            raise InputError(f"{path} cannot be read as a picture: {why}")
-    with open_image(job.mask) as mask:
-        shown = Placement.of(mask).shown
-    if shown not in (header.place.shown, header.place.stored):
-        sizes = " or ".join(f"{width}x{height}" for width, height in sorted({header.place.stored, header.place.shown}))
-        raise InputError(
-            f"{job.image} is {sizes}, its mask {job.mask} {shown[0]}x{shown[1]}; give a mask of the picture's size"
-        )
-    check_output(job.output, header)
+def _refuse_broken(path: Path) -> None:
+    if why := fault(path):
+        raise InputError(f"{path} cannot be read as a picture: {why}")
 
 
 def warn_of_oddities(jobs: Sequence[Job], mask_polarity: str, mask_edge: str, quality: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from src.data.images import open_image, turned
+from src.data.images import luminance, open_image, turned
 from src.errors import InputError
 from src.inference import sixteen_bits
 from src.inference.sixteen_bits import CHANNELS, ORIENTATION
@@ -132,7 +132,7 @@ class Picture:
         if self.header.mode == "CMYK":
             new = np.asarray(Image.fromarray(new[None]).convert("CMYK"))[0]
         elif self.header.colours == 1:
-            new = np.rint(new @ np.array([[0.299], [0.587], [0.114]]))  # Pillow's weights of red, green, blue
+            new = luminance(new)[:, None]
         pixels = self.pixels.copy()
         pixels[inside, : self.header.colours] = new
         return Picture(self.header, pixels)

@@ -44,13 +44,13 @@ def read_sidecar(path: Path, chosen: Mapping[str, object]) -> Sidecar:
         if batch_size < 1:
             raise ValueError(f"batch_size {batch_size}")
         inputs, outputs = (tuple(entry["name"] for entry in facts[key]) for key in ("inputs", "outputs"))
-        info = parse_facts({name: value for name, value in facts.items() if name not in DESCRIPTION})
+        facts["model"], facts["network"], facts["image_size"]  # have no usual values
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{sidecar} is damaged; export {path.name} again") from error
-    for name, kind in NEEDED.items():
-        value = info.settings.get(name, kind())
-        if type(value) is not kind and not (kind is float and type(value) is int):
-            raise InputError(f"{sidecar}: its network's {name} is {value!r}, which cannot be; export {path.name} again")
+    try:
+        info = NetworkInfo.of({name: value for name, value in facts.items() if name not in DESCRIPTION}, NEEDED)
+    except ValueError as error:
+        raise InputError(f"{sidecar}: {error}; export {path.name} again") from error
     check_settings(path, info, chosen)
     if outputs != (COMPOSITE.name,):
         raise InputError(f"{path} is {info.model}'s {info.network} alone, which fills no holes; give another file")
@@ -60,14 +60,6 @@ def read_sidecar(path: Path, chosen: Mapping[str, object]) -> Sidecar:
     if sha256(path) != checksum:
         raise InputError(f"{path} is damaged, or not the file that {sidecar.name} was written for; export it again")
     return Sidecar(info, batch_size, inputs)
-
-
-def parse_facts(facts: dict[str, object]) -> NetworkInfo:
-    """The inverse of NetworkInfo.facts. Raises KeyError where an entry is missing."""
-    model, network = facts.pop("model"), facts.pop("network")
-    iteration, batches_tracked = (facts.pop(name, 0) for name in ("iteration", "batches_tracked"))
-    facts["image_size"]  # there is no picture without a size
-    return NetworkInfo(model, network, facts, iteration, batches_tracked)
 
 
 def sha256(path: Path) -> str:

@@ -1,23 +1,30 @@
-"""Users' files, one after the other: read, filled, written, reported; a broken one does not stop the others."""
+"""Users' files: checked, read, filled, written, reported; a broken one does not stop the others."""
 
 import logging
+import sys
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from src.data.masks import read_weights
 from src.errors import InputError
-from src.files import staged
-from src.inference.jobs import Job
+from src.files import make_folder, refuse_existing, staged
+from src.inference.jobs import Job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
 from src.inference.picture_files import Picture, check_output, read_picture, upright, write_picture
 from src.inference.report import Report
 from src.progress import Progress
 
+# Pairs of picture and hole -> the pictures, filled, in that order; it may read some ahead, as Inpainter.fill_all does
 # picture: uint8 or uint16 (H, W, 3) RGB; hole: float32 (H, W) in [0, 1], how much of each pixel is to be filled
-# -> the picture, filled
-Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
+FillAll = Callable[[Iterable[tuple[np.ndarray, np.ndarray]]], Iterable[np.ndarray]]
+
+NAMED = 10  # failed pictures that the last line names
 
 logger = logging.getLogger("inpainting")
 
@@ -29,37 +36,100 @@ class Settings:
     mask_polarity: str = "white_hole"
     mask_edge: str = "hard"
     quality: int = 0
+    output_format: str = ""
+    overwrite: bool = False
+    skip_existing: bool = False
+    report: str = ""
+
+
+def fill_user_files(image: str, mask: str, output: str, settings: Settings, load: Callable[[int], FillAll]) -> int:
+    """What infer.py does, and run.py of a package: check files, fill them, say what was done.
+
+    image, mask, output: names of files or folders, see list_jobs
+    load: gives the network, once it is known how many pictures it will fill
+    -> exit code: 1 if some pictures could not be filled, else 0
+
+    Raises InputError and OSError for what stops all of them.
+    """
+    # From twice as many pixels on, Pillow refuses pictures; up to there they are large, and no attack.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    listed = list_jobs(image, mask, output, settings.output_format, settings.quality)
+    jobs = [job for job in listed if not (settings.skip_existing and job.output.is_file())]
+    report_path = Path(settings.report)
+    outputs = [job.output for job in jobs] + [report_path] * bool(settings.report)
+    refuse_inputs(outputs, listed)
+    refuse_existing(outputs, settings.overwrite)
+
+    faults = find_faults(jobs)
+    if faults and len(faults) == len(jobs):
+        first, *others = faults.values()
+        raise InputError(f"{first}{f'; nor can the other {len(others)} pictures be filled' if others else ''}")
+    skipped = f" ({len(listed) - len(jobs)} were there already)" * settings.skip_existing
+    if not jobs:
+        print(f"nothing to fill{skipped}: {output}")
+        return 0
+    sound = [job for job in jobs if job not in faults]
+    warn_of_oddities(sound, settings.mask_polarity, settings.mask_edge, settings.quality)
+    fill_all = load(len(sound))
+    for folder in sorted({path.parent for path in outputs}):
+        make_folder(folder)
+    for line in faults.values():
+        print(f"error: {line}", file=sys.stderr)
+
+    start = time.monotonic()
+    report = Report() if settings.report else None
+    failures = faults | fill_files(sound, fill_all, settings, report, many=Path(image).is_dir())
+    if report:
+        with staged(report_path.parent) as folder:
+            report.write(folder / report_path.name, failures)
+    done, total = len(jobs) - len(failures), "1 picture" if len(jobs) == 1 else f"{len(jobs)} pictures"
+    count = f"{done} of {total}" if failures else total
+    print(f"filled {count} in {time.monotonic() - start:.1f} s{skipped}: {output}")
+    if failures:
+        names = ", ".join(str(job.image) for job in list(failures)[:NAMED])
+        more = f" and {len(failures) - NAMED} more" if len(failures) > NAMED else ""
+        print(f"{count} filled; {len(failures)} could not be: {names}{more}", file=sys.stderr)
+    return 1 if failures else 0
 
 
 def fill_files(
-    jobs: Sequence[Job], fill: Fill, settings: Settings, report: Report | None = None, many: bool = True
+    jobs: Sequence[Job], fill_all: FillAll, settings: Settings, report: Report | None = None, many: bool = True
 ) -> dict[Job, str]:
     """Do all jobs; those that failed, with the reasons. Unless there are `many`, the first failure is raised instead.
 
     A file that turns out to be broken is named at once and left out. Raises InputError and OSError for what would stop
     every job, such as a full disk.
     """
-    failures = {}
+    failures, waiting, start = {}, deque(), time.monotonic()
     with Progress(len(jobs), "Filling") as progress:
-        for job in jobs:
-            start = time.monotonic()
-            try:
-                before, hole = read_job(job, settings)
-            except InputError as error:
-                if not many:
-                    raise
-                failures[job] = str(error)
-                progress.say(f"error: {error}")
-            else:
-                after = fill_picture(before, hole, fill)
-                if hole.any() and before.alpha is not None and not before.alpha[hole > 0].any():
-                    logger.warning(
-                        f"{job.image} is transparent in its whole hole, and stays so: the filling cannot be seen."
-                    )
-                with staged(job.output.parent) as folder:
-                    write_picture(after, folder / job.output.name, settings.quality)
-                if report:
-                    report.add(job, before, hole, after, time.monotonic() - start)
+
+        def read() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for job in jobs:
+                try:
+                    before, hole = read_job(job, settings)
+                except InputError as error:
+                    if not many:
+                        raise
+                    failures[job] = str(error)
+                    progress.say(f"error: {error}")
+                    progress.update()
+                else:
+                    waiting.append((job, before, hole))
+                    yield before.rgb(), hole
+
+        for filled in fill_all(read()):
+            job, before, hole = waiting.popleft()
+            after = before.with_filling(filled, hole > 0)
+            if hole.any() and before.alpha is not None and not before.alpha[hole > 0].any():
+                logger.warning(
+                    f"{job.image} is transparent in its whole hole, and stays so: the filling cannot be seen."
+                )
+            with staged(job.output.parent) as folder:
+                write_picture(after, folder / job.output.name, settings.quality)
+            now = time.monotonic()
+            if report:
+                report.add(job, before, hole, after, now - start)
+            start = now
             progress.update()
     return failures
 
@@ -79,8 +149,3 @@ def read_job(job: Job, settings: Settings) -> tuple[Picture, np.ndarray]:
     elif size != place.shown:
         raise InputError(f"{job.mask} has not the size of {job.image}; give another mask")
     return picture, hole
-
-
-def fill_picture(picture: Picture, hole: np.ndarray, fill: Fill) -> Picture:
-    """hole: float32 (H, W) in [0, 1], upright."""
-    return picture.with_filling(fill(picture.rgb(), hole), hole > 0)

@@ -124,19 +124,21 @@ class Planner:
         return 2 * self.count(view) <= height * width
 
     def plan(self) -> tuple[list[Window], list[Hole]]:
-        """Windows that fill small holes at once, and the holes that are not small."""
+        """The windows that fill every hole once, and the holes among them that are not small."""
         whole = Box(0, 0, *self.shape)
         for side in (self.image_size, *self.sides):
             if whole.extent <= side:  # as in training, if it is no larger than the pictures there
                 return [Window(whole, whole, 0, side)], []
-        small, large = [], []
+        small, large, covering = [], [], []
         for box in hole_boxes(self.hole):
             side = next((side for side in self.sides if 2 * box.extent <= side), None)
             if side and self.mostly_known(view_around(box, side, self.shape)):
                 small.append((box, side))
             else:
-                large.append(self._coarsest(box))
-        return self._shared(small), large
+                hole, windows = self._coarsest(box)
+                large.append(hole)
+                covering += windows
+        return self._shared(small) + covering, large
 
     def covering(self, hole: Hole, level: int) -> list[Window]:
         """Blocks of half a window's width that cover a hole; one block where a window shows the whole picture."""
@@ -152,14 +154,15 @@ class Planner:
                     windows.append(Window(view, block, level, hole.side, turn))
         return windows
 
-    def _coarsest(self, box: Box) -> Hole:
-        """The finest level at which all windows over a hole show enough that is known, or all there is."""
+    def _coarsest(self, box: Box) -> tuple[Hole, list[Window]]:
+        """The finest level at which all windows over a hole show enough that is known, or all there is; its windows."""
         hole = Hole(box, 0, self.sides[0])
-        while hole.side * 2**hole.level < max(self.shape):
-            if all(self.mostly_known(window.view) for window in self.covering(hole, hole.level)):
-                break
+        while True:
+            windows = self.covering(hole, hole.level)
+            whole = hole.side * 2**hole.level >= max(self.shape)
+            if whole or all(self.mostly_known(window.view) for window in windows):
+                return hole, windows
             hole = hole._replace(level=hole.level + 1)
-        return hole
 
     def _shared(self, small: list[tuple[Box, int]]) -> list[Window]:
         """Windows for small holes: several in one where they fit, so that specks do not cost a window each."""

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from mindspore import Tensor, nn
 
-from src.checkpoint import NetworkInfo, load_network, network_file
+from src.checkpoint import load_network, network_file
 from src.data.picture_sheet import Row
 from src.errors import InputError
 from src.layers.precision import float16_convolutions
 from src.models import get_model
+from src.network_info import NetworkInfo
 from src.training.train_step import Average, BatchCount, LossScale, SkipCount, TrainOneStepCell
 
 AVERAGE = "_ema"  # after a network's name: the file of its average

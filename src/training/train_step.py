@@ -41,7 +41,7 @@ class TrainOneStepCell(nn.TrainOneStepCell):
         count: "SkipCount | None" = None,
     ) -> None:
         super().__init__(network, optimizer)
-        self.has_aux, self.accumulate, self.average, self.loss_scale = has_aux, accumulate, average, loss_scale
+        self.accumulate = accumulate
         self.gradients = Gradients(network, self.weights, has_aux, loss_scale)
         self.state = ForwardState(network)
         self.commit = Commit(

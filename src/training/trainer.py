@@ -8,13 +8,14 @@ import numpy as np
 import yaml
 from mindspore import Tensor
 
-from src.checkpoint import NetworkInfo, fill, read_network, save_network
+from src.checkpoint import fill, read_network, save_network
 from src.data.dataset import TrainingSamples, build_training_dataset, iterate
 from src.data.images import check_headers, list_images, list_split, to_uint8
 from src.data.masks import check_masks
 from src.data.picture_sheet import Row, picture_sheet
 from src.errors import InputError
 from src.models import get_model
+from src.network_info import NetworkInfo
 from src.progress import Progress
 from src.training.curves import draw_curves
 from src.training.model_training import AVERAGE, ModelTraining

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.checkpoint import NetworkInfo, load_network
+from src.checkpoint import load_network
 from src.ctsdg import Discriminator, Generator
 from src.ctsdg.inpainting import Inpainting
 from src.data.images import to_uint8
 from src.losses.perceptual import VGG16Features
+from src.network_info import NetworkInfo
 from tests.parity.official import DATA
 
 pytestmark = pytest.mark.slow

@@ -8,10 +8,11 @@ import pytest
 
 import convert
 from model_utils.entry import run
-from src.checkpoint import NetworkInfo, read_network, save_network
+from src.checkpoint import read_network, save_network
 from src.dgts.convert import PARALLEL, layout
 from src.dgts.convert_resnet import layout as resnet_layout
 from src.models import get_model
+from src.network_info import NetworkInfo
 from tests.parity.official import assert_file_holds, run_convert, write_state
 from tests.parity.rule_weights import rule_state
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from src.checkpoint import NetworkInfo, load_network
+from src.checkpoint import load_network
 from src.data.images import load_image, normalise
 from src.data.masks import read_mask, resize_mask
 from src.dgts import convert as dgts
@@ -22,6 +22,7 @@ from src.dgts.low_resolution import HalveBicubic, halving_matrix, working_image
 from src.dgts.training import make_optimizer
 from src.losses.perceptual import VGG19Features
 from src.models import get_model
+from src.network_info import NetworkInfo
 from src.training.train_step import TrainOneStepCell
 from tests.dgts.conftest import DATA
 from tests.parity.digests import assert_close, digest

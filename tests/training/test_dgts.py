@@ -12,11 +12,12 @@ import src.dgts.training as dgts
 import src.dgts.upsampler.training as upsampler
 import train as train_py
 from model_utils.entry import run
-from src.checkpoint import NetworkInfo, read_network, save_network
+from src.checkpoint import read_network, save_network
 from src.dgts.generator import Generator
 from src.dgts.low_resolution import HalveBicubic, working_image
 from src.layers.spectral_norm import SpectralNormConv2d
 from src.models import get_model
+from src.network_info import NetworkInfo
 from tests.command_line import words
 from tests.training.conftest import rows, weights
 

@@ -10,8 +10,9 @@ from PIL import Image
 
 import train as train_py
 from model_utils.entry import run
-from src.checkpoint import NetworkInfo, save_network
+from src.checkpoint import save_network
 from src.models import get_model
+from src.network_info import NetworkInfo
 from tests.command_line import words
 from tests.test_bad_input import ROOT, snapshot
 from tests.training.conftest import SMALL

@@ -3,7 +3,6 @@
 import numpy as np
 from mindspore import Tensor
 
-from src.checkpoint import NetworkInfo
 from src.data.images import to_uint8
 from src.data.picture_sheet import Row
 from src.dgts.inpainting import LowResolutionInpainting
@@ -15,6 +14,7 @@ from src.dgts.upsampler.network import Upsampler
 from src.dgts.upsampler.train_step import UpsamplerTrainOneStepCell
 from src.errors import InputError
 from src.losses.perceptual import VGG19Features
+from src.network_info import NetworkInfo
 from src.training.adamw import AdamW
 from src.training.model_training import ModelTraining, load_vgg
 from src.training.train_step import BatchCount

@@ -6,6 +6,7 @@ In a mask white is the hole. README.md says more.
 import argparse
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -13,9 +14,7 @@ sys.path.insert(0, str(HERE))
 
 from inpainting import Inpainter  # noqa: E402
 from inpainting.errors import InputError  # noqa: E402
-from inpainting.files import make_folder, refuse_existing  # noqa: E402
-from inpainting.inference.jobs import find_faults, list_jobs, refuse_inputs  # noqa: E402
-from inpainting.inference.user_files import Settings, fill_files  # noqa: E402
+from inpainting.inference.user_files import Settings, fill_user_files  # noqa: E402
 
 
 def main() -> int:
@@ -31,23 +30,13 @@ def main() -> int:
     parser.add_argument("--precision", choices=("float32", "bfloat16"), help="for a model in ONNX")
     args = parser.parse_args()
 
-    jobs = list_jobs(args.image, args.mask, args.output, "", args.quality)
-    refuse_inputs([job.output for job in jobs], jobs)
-    refuse_existing([job.output for job in jobs], args.overwrite)
-    failures = find_faults(jobs)
-    if len(failures) == len(jobs):
-        raise InputError(next(iter(failures.values())))
     (model,) = (path for path in HERE.iterdir() if path.suffix in (".onnx", ".mindir"))
-    inpainter = Inpainter(model, runtime=args.runtime, precision=args.precision)
-    for folder in sorted({job.output.parent for job in jobs}):
-        make_folder(folder)
-    for line in failures.values():
-        print(f"error: {line}", file=sys.stderr)
-    sound = [job for job in jobs if job not in failures]
-    settings = Settings(args.mask_polarity, args.mask_edge, args.quality)
-    failures |= fill_files(sound, inpainter.fill, settings, many=Path(args.image).is_dir())
-    print(f"filled {len(jobs) - len(failures)} of {len(jobs)} pictures: {args.output}")
-    return 1 if failures else 0
+    settings = Settings(args.mask_polarity, args.mask_edge, args.quality, overwrite=args.overwrite)
+
+    def load(_: int) -> Callable:
+        return Inpainter(model, runtime=args.runtime, precision=args.precision).fill_all
+
+    return fill_user_files(args.image, args.mask, args.output, settings, load)
 
 
 if __name__ == "__main__":
