@@ -64,7 +64,8 @@ class MapProduct(nn.Cell):
         self.repeat = ops.Tile()  # a primitive: MindSpore 2.10 cannot compile a bprop that calls ops.tile
 
     def construct(self, features: Tensor, weight: Tensor) -> Tensor:
-        return features * self.repeat(weight, (1, features.shape[1], 1, 1))
+        now = ops.depend(weight, features)  # or maps of all layers would be repeated first, since nothing else is needed
+        return features * self.repeat(now, (1, features.shape[1], 1, 1))
 
     def bprop(self, features: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple:
         again = ops.depend(weight, dout)  # or MindSpore would keep the repeated map of the forward
