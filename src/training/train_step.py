@@ -280,11 +280,19 @@ class BatchCount(nn.Cell):
 
 
 class Average(nn.Cell):
-    """The exponential moving average of what a network learns, from what it is now on."""
+    """The exponential moving average of what a network learns, from what it is now on, batch statistics included:
+    those of the last few batches do not fit weights that are a mean over hundreds of iterations.
+    """
+
+    STATISTICS = ("moving_mean", "moving_variance")
 
     def __init__(self, network: nn.Cell, decay: float) -> None:
         super().__init__(auto_prefix=False)
-        learnt = {name: parameter for name, parameter in network.parameters_and_names() if parameter.requires_grad}
+        learnt = {
+            name: parameter
+            for name, parameter in network.parameters_and_names()
+            if parameter.requires_grad or name.endswith(self.STATISTICS)
+        }
         self.names, self.weights, self.share = tuple(learnt), ParameterTuple(learnt.values()), 1.0 - decay
         self.averages = self.weights.clone(prefix="ema", init="same")
 
