@@ -15,7 +15,7 @@ from typing import NoReturn
 from model_utils.config import Config, load_config, read_schema
 from src.errors import InputError
 
-SHIPPED = Path("weights", "ctsdg_photos")  # what fills holes where no checkpoint is given; its README.md is its card
+SHIPPED = Path("weights", "photos")  # what fills holes where no checkpoint is given; its README.md is its card
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # raised while writing, when no file name is at hand
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# From nothing to completed pictures: set up, train a small network for about three minutes, score it, export it, use it.
+# From nothing to completed pictures: set up, fill a photo with the weights that ship, then train a small network for
+# about three minutes, score it, export it, use it.
 #
 #   bash scripts/quickstart.sh [--model ctsdg|dgts] [FOLDER]
 #
@@ -38,6 +39,8 @@ step() {
 
 [ -n "${DRY_RUN:-}" ] || mkdir -p "$out"
 step "Pictures and masks" "$ROOT/scripts/make_sample_data.py" "$out/data"
+photo=(--image "$out/data/photo.png" --mask "$out/data/photo_mask.png")
+step "A photo filled with the weights that ship" "$ROOT/infer.py" --overwrite "${photo[@]}" --output "$out/photo_filled.png"
 train() { # train MODEL FOLDER
     step "Training $1" "$ROOT/train.py" --config_path "$ROOT/scripts/$name.yaml" --overwrite --model "$1" \
         --data_root "$out/data/train" --save_path "$2"
@@ -53,12 +56,13 @@ step "Evaluation beside two classical methods" "$ROOT/eval.py" --overwrite --bas
     --data_root "$out/data/test" --eval_masks_root "$out/data/test_masks" --output_path "$out/evaluation"
 step "Export" "$ROOT/export.py" --overwrite "${network[@]}" --output_path "$out/$model.mindir"
 step "Inference from the exported file" "$ROOT/infer.py" --overwrite --checkpoint_path "$out/$model.mindir" \
-    --image "$out/data/photo.png" --mask "$out/data/photo_mask.png" --output "$out/photo_completed.png"
+    "${photo[@]}" --output "$out/photo_completed.png"
 
 cat <<END
 
 Done. Look at
-  $out/photo_completed.png          a photo, its holes filled by the exported network
+  $out/photo_filled.png             a photo, its holes filled with the weights that ship
+  $out/photo_completed.png          the same by the network that was just trained and exported
   $out/evaluation/                  the table (metrics.md, metrics.json) and contact_sheet.png
   $out/run/samples/                 input, output and truth during training
   $out/run/losses.png               the loss curves

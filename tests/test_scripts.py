@@ -281,7 +281,10 @@ def test_the_quickstart_trains_each_model_and_uses_what_it_trained(tmp_path):
     assert trained == [["ctsdg"], ["dgts", "upsampler"]]
     for text, model in zip(words.values(), ("ctsdg", "dgts"), strict=True):
         lines = [shlex.split(line) for line in text.splitlines() if line.startswith(sys.executable)]
-        used = {Path(line[1]).name: load_config(line[2:]) for line in lines if Path(line[1]).parent == ROOT}
+        lines = [line for line in lines if Path(line[1]).parent == ROOT]
+        assert Path(lines[0][1]).name == "infer.py"
+        assert not load_config(lines[0][2:]).given("checkpoint_path")  # with the weights that ship
+        used = {Path(line[1]).name: load_config(line[2:]) for line in lines[1:]}
         assert list(used) == ["train.py", "eval.py", "export.py", "infer.py"]
         for command in ("eval.py", "export.py"):
             assert used[command].checkpoint_path == f"{tmp_path}/run/checkpoints/last"

@@ -1,0 +1,76 @@
+"""The weights that ship with the project, on photos that they never saw: those that scikit-image carries."""
+
+import re
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+import infer as infer_py
+from model_utils.config import load_config
+from model_utils.device import prepare
+from model_utils.entry import SHIPPED, run
+from src.checkpoint import read_network
+from src.data.masks import draw_strokes
+from src.evaluation.baselines import inpaint_baseline
+from src.evaluation.image_quality import ssim
+from src.inference.inpainter import Inpainter
+from tests.command_line import words
+from tests.conftest import ROOT
+
+SIDE = 256
+PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """Photos and holes of 14 to 44 pixels' width in them: uint8 (256, 256, 3), bool (256, 256)."""
+    rng = np.random.default_rng(0)
+    return [
+        (getattr(skimage.data, name)()[:SIDE, 100 : 100 + SIDE], draw_strokes(rng, (SIDE, SIDE), 0.1, 0.2, (14, 44)))
+        for name in PHOTOS
+    ]
+
+
+def test_they_fill_better_than_the_classical_methods(pairs):
+    """In the mean over photos, inside the holes (PSNR) and over the picture (SSIM)."""
+    prepare(load_config(["--mode", "pynative"]))
+    classical = {name: lambda photo, hole, name=name: inpaint_baseline(name, photo, ~hole) for name in ("telea", "ns")}
+    scores = {}
+    for name, fill in {"shipped": Inpainter(ROOT / SHIPPED), **classical}.items():
+        filled = [fill(photo, hole) for photo, hole in pairs]
+        for (photo, hole), result in zip(pairs, filled, strict=True):
+            np.testing.assert_array_equal(result[~hole], photo[~hole])
+        psnr = [hole_psnr(result, *pair) for result, pair in zip(filled, pairs, strict=True)]
+        similarity = [ssim(result / 255, photo / 255) for result, (photo, _) in zip(filled, pairs, strict=True)]
+        scores[name] = np.mean(psnr), np.mean(similarity)
+    for name in classical:
+        assert np.all(np.subtract(scores["shipped"], scores[name]) > 0), scores
+
+
+def hole_psnr(result, photo, hole):
+    return 10 * np.log10(255**2 / np.mean((result[hole].astype(float) - photo[hole]) ** 2))
+
+
+def test_infer_says_that_it_uses_them(pairs, tmp_path, capsys):
+    photo, hole = pairs[1]
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    options = {"image": tmp_path / "photo.png", "mask": tmp_path / "mask.png", "output": tmp_path / "filled.png"}
+    run(infer_py.main, words(options | {"mode": "pynative"}))
+    assert f"using the weights that ship with the project, {SHIPPED}" in capsys.readouterr().out
+    filled = np.asarray(Image.open(tmp_path / "filled.png"))
+    np.testing.assert_array_equal(filled[~hole], photo[~hole])
+    assert np.any(filled[hole] != photo[hole])
+
+
+def test_their_card_says_what_they_are():
+    file = ROOT / SHIPPED / "generator.ckpt"
+    _, info = read_network(file)
+    card = (ROOT / SHIPPED / "README.md").read_text(encoding="utf-8")
+    assert file.stat().st_size < 15e6
+    assert f"{info.iteration:,} iterations" in card
+    assert f"--width {info.width:g}" in card
+    assert ("--seamless true" in card) == info.seamless
+    assert len(re.findall(r"^\| \S+\.jpg \|", card, flags=re.MULTILINE)) == 40  # credits, photo by photo
