@@ -24,16 +24,17 @@ if TYPE_CHECKING:
     from src.inference.inpainter import Inpainter
 
 PACKAGES = ("gradio", "fastapi", "uvicorn")
-SHIPPED = Path(__file__).parent / "weights" / "ctsdg_small"  # where --checkpoint_path is not given
+SHIPPED = Path(__file__).parent / "weights"  # folders of checkpoints, the choice where none is given
 
 
 def main(config: Config) -> None:
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise InputError(f"demo.py needs {' and '.join(missing)}: pip install -r requirements-demo.txt")
-    if not SHIPPED.exists():
+    shipped = sorted(path.parent for path in SHIPPED.glob("*/generator.ckpt"))
+    if not shipped:
         require(config, "checkpoint_path")
-    files = name_weights(config.checkpoint_path or str(SHIPPED))
+    files = name_weights([Path(path.strip()) for path in config.checkpoint_path.split(",") if path.strip()] or shipped)
     choices = [(name, runtime) for name, path in files.items() for runtime in runtimes(path, config.runtime)]
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, and removes temporary files
@@ -72,9 +73,7 @@ def serve(
         filler.worker.shutdown()
 
 
-def open_networks(
-    config: Config, choices: list["Choice"], files: Mapping[str, str]
-) -> dict["Choice", "Inpainter"]:
+def open_networks(config: Config, choices: list["Choice"], files: Mapping[str, str]) -> dict["Choice", "Inpainter"]:
     """Called by the thread that will run them. Raises InputError."""
     from model_utils.device import prepare, runs_without_mindspore
 
@@ -91,16 +90,15 @@ def open_networks(
     return networks
 
 
-def name_weights(paths: str) -> dict[str, str]:
-    """Paths with commas between them -> each by the shortest end of it that no other has. Raises InputError."""
-    listed = [Path(path.strip()) for path in paths.split(",")]
-    for path in listed:
+def name_weights(paths: list[Path]) -> dict[str, str]:
+    """Each path by the shortest end of it that no other has. Raises InputError."""
+    for path in paths:
         if not path.exists():
             raise InputError(f"--checkpoint_path {path}: there is no such file or folder")
-    ends = [["/".join(path.parts[-count:]) for count in range(1, len(path.parts) + 1)] for path in listed]
+    ends = [["/".join(path.parts[-count:]) for count in range(1, len(path.parts) + 1)] for path in paths]
     names = {}
-    for path, own in zip(listed, ends, strict=True):
-        others = [end for other in ends if other is not own for end in other]
+    for path, own in zip(paths, ends, strict=True):
+        others = {end for other in ends if other is not own for end in other}
         names[next((end for end in own if end not in others), str(path))] = str(path)
     return names
 

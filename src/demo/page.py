@@ -13,7 +13,7 @@ from PIL import Image
 
 from src.demo.api import stem_of
 from src.demo.examples import write_examples
-from src.demo.filler import Busy, Filler, Stopped, Task, accept, accept_picture
+from src.demo.filler import Busy, Filler, Stopped, Task, accept, accept_picture, names_alone
 from src.errors import InputError
 from src.inference.picture_files import FORMATS, file_format, read_picture
 from src.inference.report import shown
@@ -87,7 +87,8 @@ class Page:
         own = Path(tempfile.mkdtemp(dir=self.folder))
         try:
             picture = accept_picture(Path(shutil.copyfile(path, own / "picture")), self.filler.limits)
-            image = shown(read_picture(picture))
+            with names_alone(own):
+                image = shown(read_picture(picture))
         except InputError as error:
             shutil.rmtree(own)
             raise gr.Error(said(error), title="This picture cannot be opened") from None
@@ -106,7 +107,13 @@ class Page:
         return None, "", gr.DownloadButton("Download", value=None, interactive=False)
 
     async def fill(
-        self, visit: Visit | None, drawing: dict | None, mask: str | None, weights: str, runtime: str, request: gr.Request
+        self,
+        visit: Visit | None,
+        drawing: dict | None,
+        mask: str | None,
+        weights: str,
+        runtime: str,
+        request: gr.Request,
     ) -> tuple:
         if visit is None:
             raise gr.Error("Open a picture first, or choose an example.", title="Nothing to fill")
@@ -186,17 +193,27 @@ def build_page(filler: Filler, folder: Path) -> gr.Blocks:
                     stop = gr.Button("Stop", size="lg", scale=1, min_width=80, elem_id="stop")
                 with gr.Accordion("Upload a mask instead of painting", open=False):
                     mask = gr.File(
-                        label=f"Mask of the picture's size: {white} is filled", file_types=suffixes, height=110, elem_id="mask"
+                        label=f"Mask of the picture's size: {white} is filled",
+                        file_types=suffixes,
+                        height=110,
+                        elem_id="mask",
                     )
             with gr.Column(scale=5, min_width=320):
                 result = gr.ImageSlider(
-                    label="Before and after", show_label=False, format="jpeg", interactive=False, buttons=["fullscreen"], elem_id="result"
+                    label="Before and after",
+                    show_label=False,
+                    format="jpeg",
+                    interactive=False,
+                    buttons=["fullscreen"],
+                    elem_id="result",
                 )
                 seconds = gr.Markdown(elem_id="seconds")
                 download = gr.DownloadButton("Download", interactive=False, variant="secondary", elem_id="download")
                 with gr.Row():
                     weight = gr.Dropdown(weights, value=weights[0], label="Weights", min_width=140, elem_id="weights")
-                    runtime = gr.Dropdown(runtimes, value=runtimes[0], label="Runtime", min_width=140, elem_id="runtime")
+                    runtime = gr.Dropdown(
+                        runtimes, value=runtimes[0], label="Runtime", min_width=140, elem_id="runtime"
+                    )
                 samples = gr.Dataset(
                     components=[gr.Image(render=False, height=96)],
                     samples=[[str(example.photo)] for example in does.examples],

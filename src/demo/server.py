@@ -1,5 +1,6 @@
 """The demo's server: the page and the API behind the guard."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -47,4 +48,5 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, *signal: object) -> None:
         self.filler.stop()
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that streams are cut is meant
         super().handle_exit(*signal)
