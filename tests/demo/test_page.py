@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,25 +29,22 @@ class Visitor:
         self.page.wait_for_selector("#examples img")
 
     def open(self, path: Path) -> None:
-        self.page.set_input_files("#open input[type=file]", path)
-        self.page.wait_for_selector(f"#note strong:text-is('{path.name}')")
-        self.wait_for_picture()
-
-    def wait_for_picture(self) -> None:
-        """Until the editor shows it, at its size: its zoom is then no longer that of an empty canvas."""
-        self.page.wait_for_selector("#editor canvas")
-        with self.page.expect_response(lambda response: "/file=" in response.url):
-            pass
+        with self.editor_is_sent():
+            self.page.set_input_files("#open input[type=file]", path)
 
     def choose_example(self, number: int = 0) -> None:
-        with self.page.expect_response(lambda response: response.url.endswith("/upload")):  # the editor has it all
+        with self.editor_is_sent():
             self.page.locator("#examples button").nth(number).click()
+
+    def editor_is_sent(self):
+        """What the block does changes the editor, which sends its layers whenever they have changed."""
+        return self.page.expect_response(lambda response: response.url.endswith("/upload"))
 
     def paint(self, steps: int = 6) -> None:
         """A stroke over the middle of the editor."""
         box = self.page.locator("#editor canvas").first.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        with self.page.expect_response(lambda response: response.url.endswith("/upload")):
+        with self.editor_is_sent():
             self.page.mouse.move(x - 40, y)
             self.page.mouse.down()
             self.page.mouse.move(x + 40, y + 20, steps=steps)
@@ -109,7 +105,7 @@ def test_a_painted_picture_is_filled_and_downloaded_with_its_known_pixels(visit,
     assert visitor.page.locator("#result img").count() == 2
 
 
-def test_an_example_is_filled_with_two_clicks_in_either_window(visit, capsys):
+def test_an_example_is_filled_with_two_clicks_in_either_window(visit):
     for size in (WIDE, NARROW):
         visitor = visit(size)
         assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
