@@ -1,4 +1,4 @@
-"""A page to fill pictures in the browser, and the same as an API: python demo.py --checkpoint_path PATH [--name value ...]
+"""A page to fill pictures in the browser, and an API: python demo.py --checkpoint_path PATH [--name value ...]
 
 Open, paste or drop a picture, paint over what is to go, and download the filled one in its own format and size. Several
 checkpoints or exported files, with commas between them, are there to choose from. The page needs no internet, and is

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import gradio as gr
@@ -94,7 +95,7 @@ class Page:
             raise gr.Error(said(error), title="This picture cannot be opened") from None
         if last:
             last.forget()
-        note = f"**{path.name.replace('*', '')}** · {image.width} × {image.height} pixels · {file_format(picture)}"
+        note = f"<strong>{escape(path.name)}</strong> {image.width}x{image.height} pixels, {file_format(picture)}"
         visit = Visit(picture, stem_of(path.name), small(image), strokes)
         # Hidden, the editor is taken off the page: one that has shown a larger picture would misplace the strokes.
         return visit, note, gr.ImageEditor(visible=False), *self._nothing()
@@ -173,7 +174,7 @@ def build_page(filler: Filler, folder: Path) -> gr.Blocks:
         with gr.Row():
             with gr.Column(scale=6, min_width=320):
                 upload = gr.File(show_label=False, file_types=suffixes, elem_id="open")
-                note = gr.Markdown(elem_id="note")
+                note = gr.HTML(elem_id="note", padding=False)
                 editor = gr.ImageEditor(
                     type="pil",
                     sources=(),

@@ -222,9 +222,7 @@ def test_no_path_from_a_client_reaches_the_file_system(server, tmp_path):
 
 def test_unknown_weights_and_fields_are_named(server, toy_checkpoint):
     answer = post(server, PNG, mask(), weights="toy", runtime="onnxruntime")
-    assert (
-        answer.text
-        == f"error: there are no such weights with such a runtime; there are weights={toy_checkpoint.name} runtime=mindspore\n"
-    )
+    there = f"there are weights={toy_checkpoint.name} runtime=mindspore"
+    assert answer.text == f"error: there are no such weights with such a runtime; {there}\n"
     assert "there is no field 'masks'" in post(server, PNG, masks="a").text
     assert post(server, PNG, mask(), weights=toy_checkpoint.name, runtime="mindspore").status_code == 200
