@@ -92,7 +92,7 @@ class Page:
                 image = shown(read_picture(picture))
         except InputError as error:
             shutil.rmtree(own)
-            raise gr.Error(said(error), title="This picture cannot be opened") from None
+            raise refusal(error, "This picture cannot be opened") from None
         if last:
             last.forget()
         note = f"<strong>{escape(path.name)}</strong> {image.width}x{image.height} pixels, {file_format(picture)}"
@@ -117,14 +117,14 @@ class Page:
         request: gr.Request,
     ) -> tuple:
         if visit is None:
-            raise gr.Error("Open a picture first, or choose an example.", title="Nothing to fill")
+            raise refusal("open a picture first, or choose an example", "Nothing to fill")
         try:
             task = Task(visit.picture, self._mask(visit, drawing, mask), (weights, runtime))
             self.running[request.session_hash] = task
             filled = await asyncio.wrap_future(self.filler.submit(task))
             sides = await asyncio.to_thread(lambda: [small(shown(one)) for one in (filled.before, filled.after)])
         except (InputError, Busy) as error:
-            raise gr.Error(said(error), title="This cannot be filled") from None
+            raise refusal(error, "This cannot be filled") from None
         except Stopped:
             return self._nothing()
         except asyncio.CancelledError:
@@ -155,10 +155,10 @@ class Page:
             task.stopped.set()
 
 
-def said(error: Exception) -> str:
-    """An error as a sentence."""
+def refusal(error: object, title: str) -> gr.Error:
+    """What visitors see; nothing is printed."""
     text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
+    return gr.Error(f"{text[:1].upper()}{text[1:]}.", title=title, print_exception=False)
 
 
 def build_page(filler: Filler, folder: Path) -> gr.Blocks:

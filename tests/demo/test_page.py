@@ -1,7 +1,7 @@
 """The page in a real browser: open, paint, fill, compare, download; and nothing leaves the machine."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from PIL import Image
 pytest.importorskip("playwright", reason="pip install -r requirements-demo-tests.txt")
 
 WIDE, NARROW = (1440, 900), (390, 844)
-SECONDS = 90_000  # milliseconds that the page may take, on however busy a machine
+SECONDS = 40_000  # milliseconds that the page may take, on however busy a machine
 
 
 class Visitor:
@@ -29,26 +29,41 @@ class Visitor:
         self.page.wait_for_selector("#examples img")
 
     def open(self, path: Path) -> None:
-        with self.editor_is_sent():
+        with self.page.expect_response(lambda response: "/file=" in response.url):  # what the editor shows
             self.page.set_input_files("#open input[type=file]", path)
+        self.page.wait_for_selector("#editor canvas")
 
     def choose_example(self, number: int = 0) -> None:
-        with self.editor_is_sent():
-            self.page.locator("#examples button").nth(number).click()
+        sent = self.sent()
+        self.page.locator("#examples button").nth(number).click()
+        self.until(lambda: self.sent() > sent)
 
-    def editor_is_sent(self):
-        """What the block does changes the editor, which sends its layers whenever they have changed."""
-        return self.page.expect_response(lambda response: response.url.endswith("/upload"))
+    def paint(self) -> None:
+        """A stroke over the middle of the editor; again, while it is not ready for the first one."""
+        sent = self.sent()
 
-    def paint(self, steps: int = 6) -> None:
-        """A stroke over the middle of the editor."""
-        box = self.page.locator("#editor canvas").first.bounding_box()
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        with self.editor_is_sent():
+        def stroke() -> bool:
+            box = self.page.locator("#editor canvas").first.bounding_box()
+            x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
             self.page.mouse.move(x - 40, y)
             self.page.mouse.down()
-            self.page.mouse.move(x + 40, y + 20, steps=steps)
+            self.page.mouse.move(x + 40, y + 20, steps=6)
             self.page.mouse.up()
+            self.page.wait_for_timeout(2000)
+            return self.sent() > sent
+
+        self.until(stroke)
+
+    def sent(self) -> int:
+        """How often the editor has sent its layers, which it does when they have changed."""
+        return sum(url.endswith("/upload") for url in self.requests)
+
+    def until(self, done: Callable[[], bool]) -> None:
+        for _ in range(SECONDS // 1000):
+            if done():
+                return
+            self.page.wait_for_timeout(500)
+        pytest.fail("the editor did not answer")
 
     def fill(self) -> None:
         self.page.click("#fill")
