@@ -141,7 +141,7 @@ class Filler:
         picture = read_picture(task.picture)
         check_output(output, picture.header)
         height, width = picture.pixels.shape[:2]
-        hole = cv2.resize(task.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
+        hole = cv2.resize(task.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         return picture, hole
 
 

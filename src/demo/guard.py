@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 # What the page asks of Gradio. Its other routes run no page, and some read files or fetch addresses that clients name.
 ROUTES = re.compile(
     r"/|/(assets|static)/.*|/(config|theme\.css|favicon\.ico|manifest\.json)|/api/fill|/gradio_api/"
-    r"(upload|upload_progress|queue/join|queue/data|cancel|startup-events|heartbeat/\w+|file=/.*)"
+    r"(upload|upload_progress|queue/join|queue/data|cancel|reset|startup-events|heartbeat/\w+|file=/.*)"
 )
 EVENTS = "/gradio_api/queue/join"
 MAX_EVENT = 10**6  # bytes; an event carries names of uploaded files, not their content

@@ -19,7 +19,8 @@ from src.errors import InputError
 from src.inference.picture_files import FORMATS, file_format, read_picture
 from src.inference.report import shown
 
-SIDE = 1600  # pixels of the longest side of what the browser shows; files keep theirs
+# Pixels of the longest side of what the browser shows; files keep theirs. The editor enlarges no more than ten times.
+SIDE, SMALLEST_SIDE = 1600, 400
 BRUSH = "#e5484d", 0.6  # colour and opacity
 BRUSH_SHARE = 20  # of the shorter side of a picture, a brush is one in so many
 KEPT = 3600  # seconds that the files of a visit are kept
@@ -54,8 +55,10 @@ def theme() -> gr.themes.Base:
 
 
 def small(image: Image.Image) -> Image.Image:
+    """As the browser shows it."""
     image.thumbnail((SIDE, SIDE))
-    return image
+    times = max(1, SMALLEST_SIDE // max(image.size))
+    return image.resize([times * side for side in image.size], Image.Resampling.NEAREST)
 
 
 def drawn(image: Image.Image, strokes: np.ndarray | None = None) -> dict:
