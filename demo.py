@@ -48,13 +48,10 @@ def serve(
     config: Config, choices: list["Choice"], files: Mapping[str, str], listener: socket.socket, folder: Path
 ) -> None:
     """Until a signal ends it. files: paths of weights by their names; folder: for everything temporary."""
-    from PIL import Image
-
     from src.demo.filler import Filler, Limits
     from src.inference.user_files import Settings
 
-    # Larger ones than --max_pixels are refused anyway.
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", module="PIL")  # of damaged and large pictures, which visitors hear of
     limits = Limits(config.max_upload_mb, config.max_pixels, config.max_waiting)
     settings = Settings(config.mask_polarity, config.mask_edge, config.quality)
     # Networks are loaded while Gradio is: both take seconds.

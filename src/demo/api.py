@@ -43,9 +43,10 @@ def build_api(filler: Filler, folder: Path) -> FastAPI:
         except BaseException:
             shutil.rmtree(own)
             raise
-        suffix = filled.path.suffix
+        name = f"{stem}_filled{filled.path.suffix}"
+        plain = name.encode("ascii", "replace").decode().replace("?", "_")  # for curl, which reads no other
         headers = {
-            "content-disposition": f"attachment; filename*=utf-8''{quote(f'{stem}_filled{suffix}')}",
+            "content-disposition": f"attachment; filename=\"{plain}\"; filename*=utf-8''{quote(name)}",
             "x-seconds": f"{filled.seconds:.2f}",
         }
         return FileResponse(filled.path, headers=headers, background=BackgroundTask(shutil.rmtree, own))

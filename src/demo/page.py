@@ -20,7 +20,7 @@ from src.inference.picture_files import FORMATS, file_format, read_picture
 from src.inference.report import shown
 
 # Pixels of the longest side of what the browser shows; files keep theirs. The editor enlarges no more than ten times.
-SIDE, SMALLEST_SIDE = 1600, 400
+SIDE, SMALLEST_SIDE = 1280, 400
 BRUSH = "#e5484d", 0.6  # colour and opacity
 BRUSH_SHARE = 20  # of the shorter side of a picture, a brush is one in so many
 KEPT = 3600  # seconds that the files of a visit are kept
