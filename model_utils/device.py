@@ -52,9 +52,10 @@ def prepare(config: Config, few_runs: bool = False) -> Device:
     return Device(config.device_target, communication.get_rank(), communication.get_group_size())
 
 
-def runs_without_mindspore(config: Config) -> bool:
-    """Is the network of --checkpoint_path an ONNX file? Raises InputError if it is to run elsewhere than on the CPU."""
-    path = config.checkpoint_path
+def runs_without_mindspore(config: Config, path: str = "") -> bool:
+    """Is the network of `path` (default: --checkpoint_path) an ONNX file? Raises InputError if it is to run elsewhere
+    than on the CPU."""
+    path = path or config.checkpoint_path
     if Path(path).suffix != ".onnx":
         return False
     if config.device_target != "CPU":

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Run the tests, in .venv, which is made and filled from the requirements files when needed.
 #
-#   bash scripts/run_tests.sh [--with-torch] [--with-onnx] [pytest's own options and files]
+#   bash scripts/run_tests.sh [--with-torch] [--with-onnx] [--with-demo] [pytest's own options and files]
 #
 #   --with-torch  install PyTorch too, and reference implementations of metrics, for the tests that compare with them;
 #                 without them they are skipped
 #   --with-onnx   install the packages for ONNX files too, for the tests of them; without these they are skipped
+#   --with-demo   install the packages of the demo page too, for the tests of it, which then fail where Chromium is
+#                 missing (apt-get install chromium); without it they are skipped where something is missing
 #
 # Tests marked slow are left out; `-m slow` runs those, `-m ""` runs all. The environment variable PYTHON names an
 # interpreter to use instead, as it is. DRY_RUN=1 prints the command and does nothing.
@@ -23,6 +25,7 @@ while true; do
     case "${1:-}" in
     --with-torch) requirements+=(requirements-convert.txt requirements-references.txt) ;;
     --with-onnx) requirements+=(requirements-onnx.txt) ;;
+    --with-demo) requirements+=(requirements-demo.txt requirements-demo-tests.txt) && export DEMO_TESTS=required ;;
     *) break ;;
     esac
     shift

@@ -40,7 +40,7 @@ class Report:
         """hole: float32 (H, W) in [0, 1], 1 where the picture was filled."""
         height, width = hole.shape
         mask = Image.fromarray(np.rint(hole * 255).astype(np.uint8))
-        pictures = (("before", _shown(before)), ("mask", mask), ("after", _shown(after)))
+        pictures = (("before", shown(before)), ("mask", mask), ("after", shown(after)))
         figures = "".join(
             f'<figure><img src="{_data_uri(picture)}" alt="{name}"><figcaption>{name}</figcaption></figure>'
             for name, picture in pictures
@@ -70,7 +70,7 @@ class Report:
         path.write_text(self.html(failures), encoding="utf-8")
 
 
-def _shown(picture: Picture) -> Image.Image:
+def shown(picture: Picture) -> Image.Image:
     """8-bit RGB as on a white page."""
     rgb = picture.rgb()
     image = Image.fromarray(_eight_bits(rgb))

@@ -1,0 +1,185 @@
+"""Filling for the demo: one worker thread does everything that computes, for the page and the API alike."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from src.data.images import open_image
+from src.errors import InputError
+from src.inference.batches import Network
+from src.inference.inpainter import Inpainter
+from src.inference.jobs import Job, check_job
+from src.inference.picture_files import Picture, check_output, read_header, read_picture, write_picture
+from src.inference.user_files import Settings, fill_picture, read_job
+
+# The first bytes of the formats that are read and written. Nothing else reaches Pillow, which would try dozens.
+SIGNATURES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"II*\0": ".tif", b"MM\0*": ".tif", b"BM": ".bmp"}
+LONGEST_SIDE = 16383  # of WebP, and about what browsers draw
+
+Choice = tuple[str, str]  # weights, runtime
+
+
+class Busy(Exception):
+    """As many pictures wait as may."""
+
+
+class Stopped(Exception):
+    """The visitor, or the server, has stopped a task."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The options of that name in default_config.yaml; 1 MB is 10⁶ bytes."""
+
+    max_upload_mb: int = 100
+    max_pixels: int = 50_000_000
+    max_waiting: int = 20
+
+
+@dataclass(eq=False)
+class Task:
+    """One picture to fill; the result is written beside it.
+
+    mask: a file as users have them, or what was painted on a smaller copy: bool (h, w), True = hole
+    """
+
+    picture: Path
+    mask: Path | np.ndarray
+    choice: Choice
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """path: the file; seconds: reading and writing included."""
+
+    path: Path
+    before: Picture
+    after: Picture
+    seconds: float
+
+
+class Filler:
+    """Loads networks, then fills pictures one after the other.
+
+    open_networks: called once, by the worker -> the Inpainter of each of `choices`
+    """
+
+    def __init__(
+        self,
+        choices: Sequence[Choice],
+        open_networks: Callable[[], Mapping[Choice, Inpainter]],
+        limits: Limits,
+        settings: Settings,
+    ) -> None:
+        self.choices, self.limits, self.settings = choices, limits, settings
+        self.stopped = threading.Event()
+        self.running: Task | None = None
+        self.count = 0  # of tasks, running or waiting
+        self.worker = ThreadPoolExecutor(1, "filler")
+        self.ready = self.worker.submit(self._open, open_networks)
+
+    def submit(self, task: Task) -> "Future[Filled]":
+        """Raises Busy. The future raises InputError and Stopped."""
+        if self.count > self.limits.max_waiting:
+            raise Busy(f"{self.limits.max_waiting} pictures are waiting; try again later")
+        self.count += 1
+        return self.worker.submit(self._run, task)
+
+    def stop(self) -> None:
+        """For the end: what runs stops after its window, and what waits when its turn comes."""
+        self.stopped.set()
+
+    def _open(self, open_networks: Callable[[], Mapping[Choice, Inpainter]]) -> None:
+        self.networks = dict(open_networks())
+        for inpainter in self.networks.values():
+            inpainter.network = self._stoppable(inpainter.network)
+            side = inpainter.sides[0]
+            hole = np.zeros((side, side), bool)
+            hole[side // 2, side // 2] = True
+            inpainter.fill(np.zeros((side, side, 3), np.uint8), hole)  # compiles, before a visitor waits for it
+
+    def _stoppable(self, network: Network) -> Network:
+        def run(*arrays: np.ndarray) -> Sequence[np.ndarray]:
+            if self.stopped.is_set() or (self.running and self.running.stopped.is_set()):
+                raise Stopped("stopped before it was done")
+            return network(*arrays)
+
+        return run
+
+    def _run(self, task: Task) -> Filled:
+        self.running = task
+        try:
+            return self._fill(task)
+        finally:
+            self.running = None
+            self.count -= 1
+
+    def _fill(self, task: Task) -> Filled:
+        if self.stopped.is_set() or task.stopped.is_set():
+            raise Stopped("stopped before it began")
+        start = time.monotonic()
+        output = task.picture.with_name(f"filled{task.picture.suffix}")
+        with names_alone(task.picture.parent):
+            before, hole = self._read(task, output)
+        after = fill_picture(before, hole, self.networks[task.choice].fill)
+        write_picture(after, output, self.settings.quality)
+        return Filled(output, before, after, time.monotonic() - start)
+
+    def _read(self, task: Task, output: Path) -> tuple[Picture, np.ndarray]:
+        if isinstance(task.mask, Path):
+            job = Job(task.picture, task.mask, output)
+            check_job(job)
+            return read_job(job, self.settings)
+        picture = read_picture(task.picture)
+        check_output(output, picture.header)
+        height, width = picture.pixels.shape[:2]
+        hole = cv2.resize(task.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        return picture, hole
+
+
+@contextmanager
+def names_alone(folder: Path) -> Iterator[None]:
+    """InputErrors name files in `folder` without it: visitors learn nothing of this machine."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace(f"{folder}/", "")) from None
+
+
+def accept(upload: Path, limits: Limits) -> Path:
+    """Give an uploaded file the suffix of its content, if it is a picture within the limits -> its path.
+
+    Only its header is read. Raises InputError.
+    """
+    with open(upload, "rb") as file:
+        start = file.read(12)
+    suffix = next((suffix for signature, suffix in SIGNATURES.items() if start.startswith(signature)), "")
+    if start[:4] == b"RIFF" and start[8:] == b"WEBP":
+        suffix = ".webp"
+    if not suffix:
+        raise InputError(f"the {upload.stem} is no PNG, JPEG, WebP, TIFF or BMP file; save it as one of them")
+    path = upload.rename(upload.with_suffix(suffix))
+    with names_alone(path.parent), open_image(path) as image:
+        width, height = image.size
+    if width * height > limits.max_pixels or max(width, height) > LONGEST_SIDE:
+        raise InputError(
+            f"the {upload.stem} has {width}x{height} pixels; at most {limits.max_pixels / 1e6:g} million are taken, "
+            f"and {LONGEST_SIDE} a side"
+        )
+    return path
+
+
+def accept_picture(upload: Path, limits: Limits) -> Path:
+    """`accept`, for a file that is to be written back. Raises InputError for one whose format cannot hold it again."""
+    path = accept(upload, limits)
+    with names_alone(path.parent):
+        check_output(path, read_header(path))
+    return path
