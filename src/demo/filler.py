@@ -15,9 +15,9 @@ from src.data.images import open_image
 from src.errors import InputError
 from src.inference.batches import Network
 from src.inference.inpainter import Inpainter
-from src.inference.jobs import Job, check_job
+from src.inference.jobs import Job, find_faults
 from src.inference.picture_files import Picture, check_output, read_header, read_picture, write_picture
-from src.inference.user_files import Settings, fill_picture, read_job
+from src.inference.user_files import Settings, read_job
 
 # The first bytes of the formats that are read and written. Nothing else reaches Pillow, which would try dozens.
 SIGNATURES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"II*\0": ".tif", b"MM\0*": ".tif", b"BM": ".bmp"}
@@ -129,14 +129,16 @@ class Filler:
         output = task.picture.with_name(f"filled{task.picture.suffix}")
         with names_alone(task.picture.parent):
             before, hole = self._read(task, output)
-        after = fill_picture(before, hole, self.networks[task.choice].fill)
+        filled = self.networks[task.choice].fill(before.rgb(), hole)
+        after = before.with_filling(filled, hole > 0)
         write_picture(after, output, self.settings.quality)
         return Filled(output, before, after, time.monotonic() - start)
 
     def _read(self, task: Task, output: Path) -> tuple[Picture, np.ndarray]:
         if isinstance(task.mask, Path):
             job = Job(task.picture, task.mask, output)
-            check_job(job)
+            for fault in find_faults([job]).values():
+                raise InputError(fault)
             return read_job(job, self.settings)
         picture = read_picture(task.picture)
         check_output(output, picture.header)
