@@ -20,6 +20,7 @@ from src.export.read_mindir import read_mindir
 from src.export.trial import example_inputs
 from src.inference.inpainter import Inpainter
 from src.inference.onnx_runtimes import load_onnx
+from src.layers.membrane import Membrane
 from src.models import all_models, get_model
 from tests.command_line import ROOT, words
 from tests.onnx_files import RUNTIMES, from_mindir, require_packages
@@ -225,6 +226,16 @@ def test_rows_agree_with_mindspore(runtime, save, rand):
     network = load_onnx(save(cell, {"x": x.asnumpy()}, tuple("abcdefg")), runtime)
     for found, wanted in zip(network(x.asnumpy()), expected, strict=True):
         np.testing.assert_allclose(found, wanted.asnumpy(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_membrane_is_the_same(runtime, save, rand):
+    known = np.ones((2, 1, 128, 256), np.float32)
+    known[0, :, 20:90, 30:60] = known[1, :, :, 100:] = 0
+    values = rand(2, 3, 128, 256)
+    network = load_onnx(save(Membrane(), {"values": values.asnumpy(), "known": known}, ("filled",)), runtime)
+    (found,) = network(values.asnumpy(), known)
+    np.testing.assert_allclose(found, Membrane()(values, Tensor(known)).asnumpy(), rtol=0, atol=1e-5)
 
 
 def test_openvino_is_not_held_to_the_instructions_of_mindspore(onnx_file):

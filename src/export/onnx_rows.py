@@ -94,6 +94,14 @@ def both_ends(pads: tuple[int, ...]) -> tuple[int, ...]:
     return (*pads[::2], *pads[1::2])
 
 
+def avg_pool(graph, node, x, kernel, strides, pad_mode, *_):
+    same = pad_mode == 1  # 2 is "valid"; padding does not count, in "same" either
+    if pad_mode == 0 or (same and (set(strides) != {1} or not all(size % 2 for size in kernel))):
+        raise InputError(f"{node.layer}: AvgPool has a row for pad_mode valid, and same with odd kernels of stride 1")
+    pads = [size // 2 if same else 0 for size in kernel] * 2
+    return graph.op("AveragePool", x, kernel_shape=kernel, strides=strides, pads=pads, count_include_pad=0)
+
+
 def max_pool(graph, node, x):
     facts = node.attributes
     if facts["pad_mode"] != "VALID":
@@ -224,6 +232,7 @@ ROWS: dict[str, Row] = {
     "Tanh": same("Tanh"),
     # One number from two, or three.
     "Add": pair("Add"),
+    "Div": pair("Div"),
     "Divs": pair("Div"),
     "EqScalar": pair("Equal"),
     "Equal": pair("Equal"),
@@ -231,6 +240,7 @@ ROWS: dict[str, Row] = {
     "Less": pair("Less"),
     "LessEqual": pair("LessOrEqual"),
     "Maximum": pair("Max"),
+    "Minimum": pair("Min"),
     "Mul": pair("Mul"),
     "Muls": pair("Mul"),
     "Select": lambda graph, node, condition, a, b: graph.op("Where", condition, a, b),
@@ -245,6 +255,7 @@ ROWS: dict[str, Row] = {
     # Norms, pools, sums.
     "ArgMaxWithValue": argmax_with_value,
     "Argmax": argmax,
+    "AvgPool": avg_pool,
     "BatchNorm": batch_norm,
     "CumSum": lambda graph, node, x, axis, exclusive, reverse: graph.op(
         "CumSum", x, axes(axis).reshape(()), exclusive=int(exclusive), reverse=int(reverse)
