@@ -82,16 +82,18 @@ class Filler:
         self.choices, self.limits, self.settings = choices, limits, settings
         self.stopped = threading.Event()
         self.running: Task | None = None
-        self.count = 0  # of tasks, running or waiting
+        self.tasks: set[Task] = set()  # running or waiting
         self.worker = ThreadPoolExecutor(1, "filler")
         self.ready = self.worker.submit(self._open, open_networks)
 
     def submit(self, task: Task) -> "Future[Filled]":
         """Raises Busy. The future raises InputError and Stopped."""
-        if self.count > self.limits.max_waiting:
+        if len(self.tasks) > self.limits.max_waiting:
             raise Busy(f"{self.limits.max_waiting} pictures are waiting; try again later")
-        self.count += 1
-        return self.worker.submit(self._run, task)
+        self.tasks.add(task)
+        future = self.worker.submit(self._run, task)
+        future.add_done_callback(lambda _: self.tasks.discard(task))  # one that is cancelled while it waits never runs
+        return future
 
     def stop(self) -> None:
         """For the end: what runs stops after its window, and what waits when its turn comes."""
@@ -120,7 +122,6 @@ class Filler:
             return self._fill(task)
         finally:
             self.running = None
-            self.count -= 1
 
     def _fill(self, task: Task) -> Filled:
         if self.stopped.is_set() or task.stopped.is_set():
