@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_utils.config import Config, refuse_unused
-from model_utils.entry import require, run
+from model_utils.entry import checkpoint_or_shipped, run
 from src.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,17 +24,14 @@ if TYPE_CHECKING:
     from src.inference.inpainter import Inpainter
 
 PACKAGES = ("gradio", "fastapi", "uvicorn")
-SHIPPED = Path(__file__).parent / "weights"  # folders of checkpoints, the choice where none is given
 
 
 def main(config: Config) -> None:
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise InputError(f"demo.py needs {' and '.join(missing)}: pip install -r requirements-demo.txt")
-    shipped = sorted(path.parent for path in SHIPPED.glob("*/generator.ckpt"))
-    if not shipped:
-        require(config, "checkpoint_path")
-    files = name_weights([Path(path.strip()) for path in config.checkpoint_path.split(",") if path.strip()] or shipped)
+    given = [Path(path.strip()) for path in config.checkpoint_path.split(",") if path.strip()]
+    files = name_weights(given or [checkpoint_or_shipped(config)])
     choices = [(name, runtime) for name, path in files.items() for runtime in runtimes(path, config.runtime)]
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, and removes temporary files
@@ -74,7 +71,7 @@ def open_networks(config: Config, choices: list["Choice"], files: Mapping[str, s
     """Called by the thread that will run them. Raises InputError."""
     from model_utils.device import prepare, runs_without_mindspore
 
-    if not all([runs_without_mindspore(config, path) for path in files.values()]):
+    if not all([runs_without_mindspore(path, config.device_target) for path in files.values()]):
         prepare(config)
     from src.inference.inpainter import Inpainter
 

@@ -23,7 +23,8 @@ def main(config: Config) -> None:
     require(config, "data_root", "eval_masks_root", "output_path")
     from model_utils.device import prepare, runs_without_mindspore
 
-    onnx = runs_without_mindspore(config)
+    checkpoint = checkpoint_or_shipped(config)
+    onnx = runs_without_mindspore(checkpoint, config.device_target)
     prepare(config)
     from src.data.dataset import EvaluationSamples
     from src.data.images import check_headers, list_images, list_split
@@ -50,7 +51,6 @@ def main(config: Config) -> None:
     how = config.chosen(("runtime", "precision"))
     chosen = config.chosen(config.as_dict())
     networks = load_networks(metrics, config.metrics_path)
-    checkpoint = checkpoint_or_shipped(config)
     inpainter = Inpainter(checkpoint, chosen, config.eval_batch_size, **how)
     refuse_unused(config, inpainter.info.model)
     make_folder(folder)

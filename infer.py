@@ -41,12 +41,13 @@ def load(config: Config, count: int) -> Callable:
     """What fills `count` pictures."""
     from model_utils.device import prepare, runs_without_mindspore
 
-    if not runs_without_mindspore(config):
+    checkpoint = checkpoint_or_shipped(config)
+    if not runs_without_mindspore(checkpoint, config.device_target):
         prepare(config, few_runs=count <= FEW)
     from src.inference.inpainter import Inpainter
 
     how = config.chosen(("runtime", "precision"))
-    inpainter = Inpainter(checkpoint_or_shipped(config), config.chosen(config.as_dict()), **how)
+    inpainter = Inpainter(checkpoint, config.chosen(config.as_dict()), **how)
     refuse_unused(config, inpainter.info.model)
     return inpainter.fill_all
 

@@ -52,14 +52,12 @@ def prepare(config: Config, few_runs: bool = False) -> Device:
     return Device(config.device_target, communication.get_rank(), communication.get_group_size())
 
 
-def runs_without_mindspore(config: Config, path: str = "") -> bool:
-    """Is the network of `path` (default: --checkpoint_path) an ONNX file? Raises InputError if it is to run elsewhere
-    than on the CPU."""
-    path = path or config.checkpoint_path
+def runs_without_mindspore(path: str | Path, device_target: str) -> bool:
+    """Is the network of `path` an ONNX file? Raises InputError if it is to run elsewhere than on the CPU."""
     if Path(path).suffix != ".onnx":
         return False
-    if config.device_target != "CPU":
-        raise InputError(f"--device_target {config.device_target}: {path} runs on the CPU; give a checkpoint")
+    if device_target != "CPU":
+        raise InputError(f"--device_target {device_target}: {path} runs on the CPU; give a checkpoint")
     return True
 
 

@@ -64,9 +64,8 @@ class MapProduct(nn.Cell):
         self.repeat = ops.Tile()  # a primitive: MindSpore 2.10 cannot compile a bprop that calls ops.tile
 
     def construct(self, features: Tensor, weight: Tensor) -> Tensor:
-        now = ops.depend(
-            weight, features
-        )  # or maps of all layers would be repeated first, since nothing else is needed
+        # Not before the features are there, or the maps of all layers would be repeated first.
+        now = ops.depend(weight, features)
         return features * self.repeat(now, (1, features.shape[1], 1, 1))
 
     def bprop(self, features: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple:

@@ -71,6 +71,13 @@ class Visitor:
             self.page.click("#download")
         return download.value.suggested_filename, Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
 
+    def fill_painted(self, path: Path) -> tuple[str, Image.Image]:
+        """Open a file, paint a stroke over its middle and fill it -> as result."""
+        self.open(path)
+        self.paint()
+        self.fill()
+        return self.result()
+
     def said(self) -> str:
         """What the page says went wrong."""
         toast = self.page.wait_for_selector("[data-testid=toast-body]")
@@ -102,10 +109,7 @@ def noise(path: Path, width: int, height: int, **options: object) -> np.ndarray:
 def test_a_painted_picture_is_filled_and_downloaded_with_its_known_pixels(visit, tmp_path):
     pixels = noise(tmp_path / "my photo.tif", 300, 200)
     visitor = visit()
-    visitor.open(tmp_path / "my photo.tif")
-    visitor.paint()
-    visitor.fill()
-    name, filled = visitor.result()
+    name, filled = visitor.fill_painted(tmp_path / "my photo.tif")
     assert (name, filled.format, filled.size) == ("my photo_filled.tif", "TIFF", (300, 200))
     changed = (np.asarray(filled) != pixels).any(axis=2)
     assert 100 < changed.sum() < 10_000
@@ -145,11 +149,7 @@ def test_an_uploaded_mask_takes_the_place_of_painting(visit, tmp_path):
 
 def test_a_picture_of_one_pixel(visit, tmp_path):
     Image.new("RGB", (1, 1), "red").save(tmp_path / "one.png")
-    visitor = visit()
-    visitor.open(tmp_path / "one.png")
-    visitor.paint()
-    visitor.fill()
-    name, filled = visitor.result()
+    name, filled = visit().fill_painted(tmp_path / "one.png")
     assert (name, filled.size) == ("one_filled.png", (1, 1))
     assert filled.getpixel((0, 0)) != (255, 0, 0)
 
@@ -158,11 +158,7 @@ def test_a_picture_of_24_million_pixels(visit, tmp_path):
     pixels = np.zeros((4000, 6000, 3), np.uint8)
     pixels[::8] = np.arange(18000).reshape(6000, 3) % 251
     Image.fromarray(pixels).save(tmp_path / "large.png", compress_level=1)
-    visitor = visit()
-    visitor.open(tmp_path / "large.png")
-    visitor.paint()
-    visitor.fill()
-    name, filled = visitor.result()
+    name, filled = visit().fill_painted(tmp_path / "large.png")
     assert (name, filled.size) == ("large_filled.png", (6000, 4000))
     changed = (np.asarray(filled) != pixels).any(axis=2)
     assert 0.0001 < changed.mean() < 0.05
