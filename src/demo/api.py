@@ -34,12 +34,15 @@ def build_api(filler: Filler, folder: Path) -> FastAPI:
             async with request.form(max_files=2, max_fields=2) as form:
                 task, stem = await asyncio.to_thread(read_form, form, own, filler)
             future = asyncio.wrap_future(filler.submit(task))
-            while not (await asyncio.wait({future}, timeout=0.5))[0]:
-                if filler.stopped.is_set():
-                    raise Stopped("the server ends")
-                if await request.is_disconnected():
-                    task.stopped.set()
-            filled = future.result()
+            try:
+                while not (await asyncio.wait({future}, timeout=0.5))[0]:
+                    if filler.stopped.is_set():
+                        raise Stopped("the server ends")
+                    if await request.is_disconnected():
+                        task.stopped.set()
+                filled = future.result()
+            finally:
+                future.cancel()  # one that is not done yet: nobody will ask what became of it
         except BaseException:
             shutil.rmtree(own)
             raise

@@ -1,35 +1,79 @@
-"""The worker behind page and API, without either."""
+"""The worker behind page and API, without the page."""
 
+import asyncio
+import gc
 import threading
 
 import pytest
+from PIL import Image
 
-from src.demo.filler import Busy, Filler, Limits, Task
+from src.demo.filler import Busy, Filler, Limits, Stopped, Task
 from src.inference.user_files import Settings
 
 CHOICE = "weights", "runtime"
 
 
+class BlockedFiller(Filler):
+    """Fills nothing, and does not end before it may."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.entered, self.leave = threading.Event(), threading.Event()
+        super().__init__([CHOICE], dict, limits, Settings())
+
+    def _fill(self, task: Task) -> None:
+        self.entered.set()
+        assert self.leave.wait(60)
+        if self.stopped.is_set():
+            raise Stopped("stopped before it was done")
+
+
 def test_who_leaves_while_waiting_leaves_the_place_to_others(tmp_path):
-    entered, leave = threading.Event(), threading.Event()
-
-    class BlockedFiller(Filler):
-        def _fill(self, task):
-            entered.set()
-            assert leave.wait(60)
-
     def task():
         return Task(tmp_path / "picture.png", tmp_path / "mask.png", CHOICE)
 
-    filler = BlockedFiller([CHOICE], dict, Limits(max_waiting=1), Settings())
+    filler = BlockedFiller(Limits(max_waiting=1))
     running = filler.submit(task())
-    assert entered.wait(60)
+    assert filler.entered.wait(60)
     for _ in range(3):
         assert filler.submit(task()).cancel()
     waiting = filler.submit(task())
     with pytest.raises(Busy, match="1 pictures are waiting"):
         filler.submit(task())
-    leave.set()
+    filler.leave.set()
     running.result(60), waiting.result(60)
     filler.submit(task()).result(60)
     filler.worker.shutdown()
+
+
+def test_a_call_that_the_servers_end_cuts_off_leaves_nothing_behind(tmp_path):
+    """No files, and no error of a worker that goes on for a moment and that nobody asks any more."""
+    pytest.importorskip("fastapi")
+    httpx = pytest.importorskip("httpx")
+    from src.demo.api import build_api
+
+    files = {}
+    for name in ("picture", "mask"):
+        Image.new("L", (8, 8)).save(tmp_path / f"{name}.png")
+        files[name] = (f"{name}.png", (tmp_path / f"{name}.png").read_bytes())
+    folder, filler, reported = tmp_path / "temporary", BlockedFiller(Limits()), []
+    folder.mkdir()
+
+    async def call():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
+        transport = httpx.ASGITransport(build_api(filler, folder))
+        async with httpx.AsyncClient(transport=transport, base_url="http://demo") as client:
+            posted = asyncio.create_task(client.post("/api/fill", files=files))
+            assert await asyncio.to_thread(filler.entered.wait, 60)
+            filler.stop()
+            answer = await posted
+        filler.leave.set()
+        await asyncio.to_thread(filler.worker.shutdown)
+        del posted
+        await asyncio.sleep(0)
+        gc.collect()
+        return answer
+
+    answer = asyncio.run(call())
+    assert (answer.status_code, answer.text) == (503, "error: the server ends\n")
+    assert not list(folder.iterdir())
+    assert reported == []
