@@ -2,8 +2,10 @@
 
 import json
 import re
+from contextlib import suppress
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,7 +44,8 @@ class Guard:
         except HTTPException as error:
             await refusal(error.detail, error.status_code)(scope, receive, send)
             return
-        await self.app(scope, receive, send)
+        with suppress(ClientDisconnect):  # who leaves while sending asks for no answer
+            await self.app(scope, receive, send)
 
     async def _checked(self, receive: Receive) -> Receive:
         """Gradio would download a file whose path is an address, from wherever it is."""

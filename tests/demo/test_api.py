@@ -3,6 +3,7 @@
 import io
 import json
 import signal
+import socket
 import struct
 import threading
 import time
@@ -187,6 +188,19 @@ def test_it_ends_while_it_fills_without_a_traceback(limited):
     assert (code, errors) == (130, "interrupted\n")
     assert [(answer.status_code, answer.text) for answer in answers[2:]] == [(503, "error: the server ends\n")] * 2
     assert not list(limited.folder.iterdir())
+
+
+@pytest.mark.parametrize("path", ["/api/fill", "/gradio_api/upload", "/gradio_api/queue/join"])
+def test_who_leaves_while_sending_leaves_no_traceback(server, path):
+    before = server.errors.read_text()
+    with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port)) as client:
+        client.sendall(
+            f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000\r\n"
+            "content-type: multipart/form-data; boundary=a\r\n\r\n--a\r\n".encode()
+        )
+        time.sleep(0.3)  # the application waits for the rest
+    assert post(server, PNG, mask()).status_code == 200
+    assert server.errors.read_text() == before
 
 
 def test_no_path_from_a_client_reaches_the_file_system(server, tmp_path):
