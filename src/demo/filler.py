@@ -99,6 +99,13 @@ class Filler:
         """For the end: what runs stops after its window, and what waits when its turn comes."""
         self.stopped.set()
 
+    def check(self, task: Task | None) -> None:
+        """Raises Stopped if the server ends or the task has been stopped."""
+        if self.stopped.is_set():
+            raise Stopped("the server ends")
+        if task and task.stopped.is_set():
+            raise Stopped("stopped before it was done")
+
     def _open(self, open_networks: Callable[[], Mapping[Choice, Inpainter]]) -> None:
         self.networks = dict(open_networks())
         for inpainter in self.networks.values():
@@ -110,8 +117,7 @@ class Filler:
 
     def _stoppable(self, network: Network) -> Network:
         def run(*arrays: np.ndarray) -> Sequence[np.ndarray]:
-            if self.stopped.is_set() or (self.running and self.running.stopped.is_set()):
-                raise Stopped("stopped before it was done")
+            self.check(self.running)
             return network(*arrays)
 
         return run
@@ -124,8 +130,7 @@ class Filler:
             self.running = None
 
     def _fill(self, task: Task) -> Filled:
-        if self.stopped.is_set() or task.stopped.is_set():
-            raise Stopped("stopped before it began")
+        self.check(task)
         start = time.monotonic()
         output = task.picture.with_name(f"filled{task.picture.suffix}")
         with names_alone(task.picture.parent):
