@@ -9,8 +9,9 @@
 #   --with-demo   install the packages of the demo page too, for the tests of it, which then fail where Chromium is
 #                 missing (apt-get install chromium); without it they are skipped where something is missing
 #
-# Tests marked slow are left out; `-m slow` runs those, `-m ""` runs all. The environment variable PYTHON names an
-# interpreter to use instead, as it is. DRY_RUN=1 prints the command and does nothing.
+# Two processes share the tests; `-n 0` runs them in one. Tests marked slow are left out; `-m slow` runs those, `-m ""`
+# runs all. The environment variable PYTHON names an interpreter to use instead, as it is. DRY_RUN=1 prints the command
+# and does nothing.
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -35,4 +36,4 @@ if [ -z "${PYTHON:-}" ]; then
     PYTHON="$VENV/bin/python"
 fi
 cd "$ROOT"
-run_command "$PYTHON" -m pytest -m "not slow" "$@"
+run_command "$PYTHON" -m pytest -m "not slow" -n 2 --dist loadfile "$@"

@@ -58,6 +58,9 @@ class Model:
     architecture: Sequence[str] = ()  # settings without which the weights do not fit, or mean nothing
     free: Sequence[str] = ()  # settings that only say how to run the network: its weights serve with others too
 
+    # The network in the file of the weights, as the settings say, with initial weights; mindspore_hub_conf.py gives it.
+    network: Callable[[NetworkInfo], "nn.Cell"] | None = None
+
     # Inpainting, by the network in generator.ckpt: `build` makes the cell, (B, …) inputs -> composite (B, 3, S, S).
     # It gets the file's path, its arrays and what it says, and those of `build_options` that were given.
     build: Callable[..., "nn.Cell"] | None = None

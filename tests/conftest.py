@@ -1,7 +1,10 @@
 """What tests share: tensors to picture (`rand`), MindSpore's two ways to run (`mode`), a small network's files."""
 
+import fcntl
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +22,14 @@ def device() -> None:
     from model_utils.device import set_device
 
     set_device("CPU", 0)
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[None]:
+    """For one file at a time: processes that share the tests (pytest-xdist) must not train at full size all at once."""
+    with open(Path(tempfile.gettempdir(), f"inpainting-tests-{os.getuid()}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

@@ -1,23 +1,32 @@
 """README, docs and cards: their links lead somewhere, and what they quote exists."""
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from skimage import data
 
 from model_utils.config import read_schema
 from tests.conftest import ROOT
+from tests.onnx_files import require_packages
 
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "weights/*/README.md")
+    for pattern in ("*.md", "docs/**/*.md", "weights/*/README.md")
     for path in ROOT.glob(pattern)
     if path.name != "CHANGELOG.md"  # tells of options that are gone, too
 )
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*)")
 CODE = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Options of other programs, and of our own beside those in default_config.yaml.
 OTHERS = {"help", "config_path"}
 PACKAGE = ROOT / "src" / "export" / "package_files"  # what export.py --package writes into a folder
@@ -85,3 +94,55 @@ def test_options_in_the_text_exist(page):
 
 def test_there_are_commands_to_check():
     assert sum(len(commands(page)) for page in PAGES) > 40
+
+
+# What cannot be run here: weights that others trained, a page to be visited (tests/demo does), minutes of timing.
+LEFT_OUT = re.compile(
+    r"\.pth\b|vgg\w*\.ckpt|generator_500000\.ckpt|metric_networks|runs/dgts|runs/upsampler|dgts\.mindir|…|demo\.py|"
+    r"speed\.py|\.ci/run|127\.0\.0\.1"
+)
+SHORT = {"train.py": ["--train_iter", "1", "--save_path", "short"]}  # options that win over those of the page
+
+
+@pytest.fixture
+def reader(checkpoint: Path, tmp_path: Path) -> Path:
+    """A folder like the project's, with the files that pages take for granted."""
+    for entry in ROOT.iterdir():
+        if entry.suffix in (".py", ".yaml") or entry.name in ("benchmarks", "scripts", "src", "weights"):
+            (tmp_path / entry.name).symlink_to(entry)
+    picture, hole = data.astronaut()[:200, 100:300], np.zeros((200, 200), np.uint8)
+    hole[90:120, 60:110] = 255
+    Image.fromarray(picture).save(tmp_path / "photo.jpg")
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    for folder in ("photos", "PHOTOS", "PICTURES", "FOLDER", "img_align_celeba"):
+        (tmp_path / folder).mkdir()
+        for i in range(2):
+            Image.fromarray(picture).save(tmp_path / folder / f"{i:06d}.jpg")
+    for folder in ("masks", "MASKS", "testing_mask_dataset"):
+        (tmp_path / folder).mkdir()
+        for i in range(2):
+            Image.fromarray(hole).save(tmp_path / folder / f"{i:06d}.png")
+    (tmp_path / "list_eval_partition.txt").write_text("000000.jpg 0\n000001.jpg 2\n")
+    for run in ("RUN", "runs/celeba"):
+        shutil.copytree(checkpoint.parent, tmp_path / run / "checkpoints")
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name)
+def test_what_a_page_says_can_be_run(page, reader):
+    """Its commands in order, in one folder, but for LEFT_OUT; shell scripts say what they would run."""
+    if ".onnx" in page.read_text(encoding="utf-8"):
+        require_packages()
+    environment = os.environ | {"DRY_RUN": "1", "PYTHON": sys.executable}
+    for program, *arguments in commands(page):
+        if program not in ("python", "bash") or LEFT_OUT.search(" ".join(arguments)):
+            continue
+        words = [sys.executable if program == "python" else program, *arguments, *SHORT.get(arguments[0], [])]
+        done = subprocess.run(words, cwd=reader, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{shlex.join(words)}\n{done.stderr}"
+    given = "import numpy as np\nimage, mask = np.zeros((200, 200, 3), np.uint8), np.ones((200, 200), bool)\n"
+    for code in PYTHON.findall(page.read_text(encoding="utf-8")):
+        if not LEFT_OUT.search(code):
+            done = subprocess.run([sys.executable, "-c", given + code], cwd=reader, capture_output=True, check=False)
+            assert done.returncode == 0, done.stderr.decode()

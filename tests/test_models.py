@@ -10,8 +10,11 @@ import eval as eval_py
 import export as export_py
 import infer as infer_py
 import train as train_py
+from mindspore_hub_conf import create_network
 from model_utils.config import read_schema
 from model_utils.entry import run
+from src.checkpoint import read_network
+from src.errors import InputError
 from src.models import REGISTRY, all_models, get_model, model_names
 from tests.command_line import ROOT, words
 
@@ -81,3 +84,25 @@ def test_names_of_models_stand_in_their_folders_and_the_registry_alone():
         text = path.read_text(encoding="utf-8")
         found += [f"{place}: {name}" for name in models if re.search(rf"\b{name}", text, re.IGNORECASE)]
     assert found == []
+
+
+def test_the_hub_gives_networks_that_take_the_weights_of_their_files(checkpoint):
+    import mindspore as ms
+
+    network = create_network("ctsdg", width=0.02, edge_mode="clean")
+    ms.load_checkpoint(str(checkpoint / "generator.ckpt"), network, strict_load=True)
+    arrays, _ = read_network(checkpoint / "generator.ckpt")
+    assert {name for name, _ in network.parameters_and_names()} == set(arrays)
+    for name, parameter in network.parameters_and_names():
+        np.testing.assert_array_equal(parameter.asnumpy(), arrays[name])
+    assert {type(create_network(name, width=0.05)).__name__ for name in ("dgts", "upsampler")} == {
+        "Generator",
+        "Upsampler",
+    }
+    for arguments, message in (
+        (("vgg16",), "vgg16 is not a network by itself; choose one of ctsdg, dgts, upsampler"),
+        (("ctsdg", 0.5), "ctsdg has no setting 0.5"),
+        (("lama",), "there is no model lama"),
+    ):
+        with pytest.raises(InputError, match=message):
+            create_network(*arguments)

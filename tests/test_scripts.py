@@ -269,9 +269,10 @@ def test_a_machine_without_a_fitting_python_is_told_which_it_needs(make_venv, tm
 
 
 def test_tests_run_without_the_slow_ones_unless_asked():
-    assert dry_run("run_tests.sh", "tests/x.py", PYTHON="python") == "python -m pytest -m not\\ slow tests/x.py"
+    pytest = "-m pytest -m not\\ slow -n 2 --dist loadfile"
+    assert dry_run("run_tests.sh", "tests/x.py", PYTHON="python") == f"python {pytest} tests/x.py"
     extras = ("--with-torch", "--with-onnx", "--with-demo")
-    assert dry_run("run_tests.sh", *extras, PYTHON="") == f"{ROOT}/.venv/bin/python -m pytest -m not\\ slow"
+    assert dry_run("run_tests.sh", *extras, PYTHON="") == f"{ROOT}/.venv/bin/python {pytest}"
     assert dry_run("run_tests.sh", "--help").startswith("Run the tests")
 
 

@@ -14,8 +14,12 @@ from src.models import Model
 from src.network_info import EDGE, GRAY, IMAGE, MASK, NetworkInfo
 
 
+def network(info: NetworkInfo) -> nn.Cell:
+    return Generator(info.width, info.align_corners, info.seamless)
+
+
 def build(path: Path, arrays: Mapping[str, np.ndarray], info: NetworkInfo) -> nn.Cell:
-    return Inpainting(filled(path, arrays, lambda: Generator(info.width, info.align_corners, info.seamless)))
+    return Inpainting(filled(path, arrays, lambda: network(info)))
 
 
 def training() -> type:
@@ -41,6 +45,7 @@ CTSDG = Model(
         "sigma": 2.0,
     },
     architecture=("width", "align_corners"),
+    network=network,
     build=build,
     inputs=(IMAGE, MASK, EDGE, GRAY),
     size_multiple=SIZE_MULTIPLE,

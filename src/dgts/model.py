@@ -11,7 +11,7 @@ from src.dgts.convert import from_official, to_official
 from src.dgts.generator import Generator
 from src.dgts.inpainting import Inpainting
 from src.dgts.upsampler.fused import fuse
-from src.dgts.upsampler.network import Upsampler, masked_input
+from src.dgts.upsampler.network import masked_input
 from src.errors import InputError
 from src.models import Model, Part, get_model, read_inpainting
 from src.network_info import IMAGE, MASK, NetworkInfo, TensorInfo
@@ -41,16 +41,16 @@ def build(path: Path, arrays: Mapping[str, np.ndarray], info: NetworkInfo, upsam
         raise InputError(
             f"{file} has image_size {found.image_size}, while {path} has {info.image_size}; they do not go together"
         )
-    upsampler = fuse(filled(file, arrays, lambda: Upsampler(found.width)))
+    upsampler = fuse(filled(file, arrays, lambda: get_model("upsampler").network(found)))
     return Inpainting(generator, upsampler, info.image_size)
 
 
+def network(info: NetworkInfo) -> nn.Cell:
+    return Generator(info.width, info.image_size, info.matching_lambda, info.fill_order, info.sequential_steps)
+
+
 def build_generator(path: Path, arrays: Mapping[str, np.ndarray], info: NetworkInfo) -> nn.Cell:
-    return filled(
-        path,
-        arrays,
-        lambda: Generator(info.width, info.image_size, info.matching_lambda, info.fill_order, info.sequential_steps),
-    )
+    return filled(path, arrays, lambda: network(info))
 
 
 def load_generator(path: str | Path) -> tuple[nn.Cell, NetworkInfo]:
@@ -59,7 +59,7 @@ def load_generator(path: str | Path) -> tuple[nn.Cell, NetworkInfo]:
     return build_generator(path, arrays, info), info
 
 
-def parts(network: Inpainting, info: NetworkInfo) -> tuple[Part, ...]:
+def parts(inpainting: Inpainting, info: NetworkInfo) -> tuple[Part, ...]:
     """Generator and upsampler."""
 
     def prepare(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -69,8 +69,8 @@ def parts(network: Inpainting, info: NetworkInfo) -> tuple[Part, ...]:
     low_resolution = NetworkInfo("dgts", "low_resolution", info.settings, info.iteration)
     upsampler = get_model("upsampler").info("upsampler", image_size=info.image_size)
     return (
-        Part("_generator", network.low_resolution, low_resolution, (IMAGE, MASK), (LOW, ORDER), dict),
-        Part("_upsampler", network.upsampler, upsampler, (MASKED, LOW), (OUTPUT,), prepare),
+        Part("_generator", inpainting.low_resolution, low_resolution, (IMAGE, MASK), (LOW, ORDER), dict),
+        Part("_upsampler", inpainting.upsampler, upsampler, (MASKED, LOW), (OUTPUT,), prepare),
     )
 
 
@@ -97,6 +97,7 @@ DGTS = Model(
     },
     architecture=("width", "matching_lambda"),
     free=("fill_order", "sequential_steps"),
+    network=network,
     build=build,
     build_options=("upsampler_path",),
     inputs=(IMAGE, MASK),

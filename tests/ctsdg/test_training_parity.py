@@ -14,7 +14,7 @@ from tests.parity.digests import assert_close, digest
 from tests.parity.official import DATA, NETWORKS, run_convert
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("memory")]
 
 # In front of a batch norm a bias has no effect: its true gradient is zero, and what is recorded is noise.
 NOISE = tuple(f"discriminator/edge_detector.{name}.bias" for name in ("projection.0", "res_layer.0", "res_layer.3"))

@@ -101,7 +101,7 @@ def test_it_equals_the_published_algorithm_with_growing_lists(generator, batch, 
     np.testing.assert_allclose(patches(np.kron(completed, np.ones((4, 4), np.float32))), expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("fill_order", ["known_pixels", "confidence"])
+@pytest.mark.parametrize("fill_order", ["known_pixels", pytest.param("confidence", marks=pytest.mark.slow)])
 def test_a_batch_of_different_masks_gives_what_each_gives_alone(batch, fill_order):
     generator = make(fill_order)
     together, order = run(generator, *batch)
@@ -188,7 +188,7 @@ def test_a_given_order_is_followed(generator, batch):
     assert np.abs(other - completed).max() > 1e-3
 
 
-@pytest.mark.parametrize("fill_order", ["known_pixels", "confidence"])
+@pytest.mark.parametrize("fill_order", ["known_pixels", pytest.param("confidence", marks=pytest.mark.slow)])
 def test_after_the_sequential_steps_the_rest_is_filled_at_once(batch, fill_order):
     full, order = run(make(fill_order), *batch)
     completed, in_turn = run(make(fill_order, steps=3), *batch)

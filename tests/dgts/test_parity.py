@@ -27,7 +27,7 @@ from src.training.train_step import TrainOneStepCell
 from tests.dgts.conftest import DATA
 from tests.parity.digests import assert_close, digest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("memory")]
 
 MASKS = (0, 1, 2)
 TOLERANCE = 1e-3

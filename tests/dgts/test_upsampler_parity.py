@@ -20,7 +20,7 @@ from tests.dgts.conftest import DATA
 from tests.parity.digests import assert_close, digest
 
 pytest.importorskip("torch")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("memory")]
 
 # Modules of the official upsampler whose activations were recorded, and ours.
 CELLS = {
