@@ -96,6 +96,8 @@ def first_attention(generator, image, mask):
     import numpy as np
     from mindspore import nn, ops
 
+    from src.dgts.decoder import mixing_matrix
+
     class FirstStep(nn.Cell):
         def __init__(self) -> None:
             super().__init__()
@@ -104,10 +106,14 @@ def first_attention(generator, image, mask):
         def construct(self, image, mask):
             tokens, seeds, memory, _, _ = self.generator.encode(image * mask, mask)
             decoder = self.generator.decoder
-            readers, features, readings = decoder.start(tokens, seeds, memory)
-            nowhere = ops.zeros((1, tokens.shape[1], 1), ms.float32)
-            x = ops.cat((tokens[:, :1], tokens), axis=1)
-            _, attention, _, _ = decoder.decode(x, nowhere, features, readings, memory, readers)
+            prepared, features, readings = decoder.start(tokens, seeds, memory)
+            # The decoder takes one known token along; here one that was known from the start.
+            index = seeds.argmax(axis=1, keepdims=True).astype(ms.int32)
+            index = ops.cat((ops.zeros_like(index), index), axis=1)
+            token = ops.gather_nd(tokens, index).expand_dims(1)
+            mixing = mixing_matrix(1, tokens.shape[1], decoder.matching_lambda)
+            x = ops.cat((token, tokens), axis=1)
+            _, attention, _, _ = decoder.decode(x, index, features, readings, memory, prepared, mixing)
             return attention
 
     holes = 1 - mask.asnumpy()[0, 0, ::4, ::4]

@@ -108,7 +108,7 @@ SHORT = {"train.py": ["--train_iter", "1", "--save_path", "short"]}  # options t
 def reader(checkpoint: Path, tmp_path: Path) -> Path:
     """A folder like the project's, with the files that pages take for granted."""
     for entry in ROOT.iterdir():
-        if entry.suffix in (".py", ".yaml") or entry.name in ("benchmarks", "scripts", "src", "weights"):
+        if entry.suffix in (".py", ".yaml") or entry.name in ("benchmarks", "model_utils", "scripts", "src", "weights"):
             (tmp_path / entry.name).symlink_to(entry)
     picture, hole = data.astronaut()[:200, 100:300], np.zeros((200, 200), np.uint8)
     hole[90:120, 60:110] = 255

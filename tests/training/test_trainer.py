@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
 from src.checkpoint import read_network
 from src.ctsdg.training import CTSDGTraining
@@ -282,3 +283,19 @@ def test_ctsdg_compiled_resumes_as_if_never_stopped(pictures, tmp_path):
             shutil.rmtree(part / "checkpoints" / f"{iteration:07d}")
         call("train.py", **options, save_path=part, resume=True)
         assert_same(whole, part, 4)
+
+
+@pytest.mark.slow
+def test_two_hundred_iterations_give_the_same_curve_twice(tmp_path):
+    """CTSDG itself, compiled, in both stages, on random windows, with the recipe of the weights that ship."""
+    (tmp_path / "photos").mkdir()
+    for i, photo in enumerate((data.astronaut(), data.coffee(), data.chelsea())):
+        Image.fromarray(photo).save(tmp_path / "photos" / f"{i}.png")
+    options = SMALL | {"data_root": tmp_path / "photos", "width": 0.03, "train_iter": 150, "finetune_iter": 50}
+    options |= {"window_scale": 2.0, "seamless": True, "ema_decay": 0.99, "mode": "graph", "adversarial_loss_w": 0}
+    for name in ("first", "second"):
+        call("train.py", **options, save_path=tmp_path / name)
+    assert_same(tmp_path / "first", tmp_path / "second", 200)
+    losses = [float(row["generator_loss"]) for row in rows(tmp_path / "first")]
+    assert len(losses) == len(set(losses)) == 200
+    assert np.mean(losses[-50:]) < np.mean(losses[:50])
