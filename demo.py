@@ -46,22 +46,19 @@ def serve(
 ) -> None:
     """Until a signal ends it. files: paths of weights by their names; folder: for everything temporary."""
     from src.demo.filler import Filler, Limits
+    from src.demo.server import Server, build_app
     from src.inference.user_files import Settings
 
     warnings.filterwarnings("ignore", module="PIL")  # of damaged and large pictures, which visitors hear of
     limits = Limits(config.max_upload_mb, config.max_pixels, config.max_waiting)
     settings = Settings(config.mask_polarity, config.mask_edge, config.quality)
-    # Networks are loaded while Gradio is: both take seconds.
-    filler = Filler(choices, lambda: open_networks(config, choices, files), limits, settings)
+    filler = Filler(choices, limits, settings)
     try:
-        from src.demo.server import Server, build_app
-
-        server = Server(build_app(filler, folder), filler)
-        filler.ready.add_done_callback(lambda ready: ready.exception() and server.end())
+        server = Server(build_app(filler, folder), filler, lambda: open_networks(config, choices, files))
         host, port = listener.getsockname()[:2]
         print(f"http://{f'[{host}]' if ':' in host else host}:{port} shows the page; Ctrl-C ends it", flush=True)
         server.run([listener])
-        filler.ready.result()
+        server.opened.result()
     finally:
         filler.stop()
         filler.worker.shutdown()
@@ -72,7 +69,7 @@ def open_networks(config: Config, choices: list["Choice"], files: Mapping[str, s
     from model_utils.device import prepare, runs_without_mindspore
 
     if not all([runs_without_mindspore(path, config.device_target) for path in files.values()]):
-        prepare(config)
+        prepare(config, few_runs=True)
     from src.inference.inpainter import Inpainter
 
     networks = {}

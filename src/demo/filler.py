@@ -67,15 +67,11 @@ class Filled:
 
 
 class Filler:
-    """Loads networks, then fills pictures one after the other.
-
-    open_networks: called once, by the worker -> the Inpainter of each of `choices`
-    """
+    """Fills pictures one after the other, with the networks that `open` loads."""
 
     def __init__(
         self,
         choices: Sequence[Choice],
-        open_networks: Callable[[], Mapping[Choice, Inpainter]],
         limits: Limits,
         settings: Settings,
     ) -> None:
@@ -84,7 +80,10 @@ class Filler:
         self.running: Task | None = None
         self.tasks: set[Task] = set()  # running or waiting
         self.worker = ThreadPoolExecutor(1, "filler")
-        self.ready = self.worker.submit(self._open, open_networks)
+
+    def open(self, open_networks: Callable[[], Mapping[Choice, Inpainter]]) -> "Future[None]":
+        """open_networks: called by the worker -> the Inpainter of each choice. The future raises what it raises."""
+        return self.worker.submit(self._open, open_networks)
 
     def submit(self, task: Task) -> "Future[Filled]":
         """Raises Busy. The future raises InputError and Stopped."""

@@ -2,6 +2,9 @@
 
 import logging
 import os
+import socket
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 
 # Before Gradio is imported: no telemetry, and no requests to anywhere.
@@ -12,9 +15,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from src.demo.api import build_api
-from src.demo.filler import Filler
+from src.demo.filler import Choice, Filler
 from src.demo.guard import Guard
 from src.demo.page import HEAD, STYLE, build_page, theme
+from src.inference.inpainter import Inpainter
 
 
 def build_app(filler: Filler, folder: Path) -> ASGIApp:
@@ -37,14 +41,23 @@ def build_app(filler: Filler, folder: Path) -> ASGIApp:
 
 
 class Server(uvicorn.Server):
-    """Ends at once when told to: the filler stops, and open streams of pages are cut."""
+    """Has the filler load its networks once the page is up, and ends if it cannot.
 
-    def __init__(self, app: ASGIApp, filler: Filler) -> None:
+    Ends at once when told to: the filler stops, and open streams of pages are cut.
+    """
+
+    def __init__(self, app: ASGIApp, filler: Filler, open_networks: Callable[[], Mapping[Choice, Inpainter]]) -> None:
         super().__init__(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
-        self.filler = filler
+        self.filler, self.open_networks = filler, open_networks
 
-    def end(self) -> None:
-        self.should_exit = True
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.opened = self.filler.open(self.open_networks)
+        self.opened.add_done_callback(self._check)
+
+    def _check(self, opened: "Future[None]") -> None:
+        if opened.exception():
+            self.should_exit = True
 
     def handle_exit(self, *signal: object) -> None:
         self.filler.stop()

@@ -19,7 +19,7 @@ class BlockedFiller(Filler):
 
     def __init__(self, limits: Limits) -> None:
         self.entered, self.leave = threading.Event(), threading.Event()
-        super().__init__([CHOICE], dict, limits, Settings())
+        super().__init__([CHOICE], limits, Settings())
 
     def _fill(self, task: Task) -> None:
         self.entered.set()
