@@ -127,7 +127,7 @@ def test_an_example_is_filled_with_two_clicks_in_either_window(visit):
         visitor.choose_example()
         visitor.fill()
         name, filled = visitor.result()
-        assert (name, filled.size) == ("chelsea_filled.png", (451, 300))
+        assert (name, filled.size) == ("chelsea_filled.png", (384, 300))
         assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
