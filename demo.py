@@ -69,7 +69,7 @@ def open_networks(config: Config, choices: list["Choice"], files: Mapping[str, s
     from model_utils.device import prepare, runs_without_mindspore
 
     if not all([runs_without_mindspore(path, config.device_target) for path in files.values()]):
-        prepare(config, few_runs=True)
+        prepare(config, few_runs=True)  # a visitor would wait for the compilation of each size of window
     from src.inference.inpainter import Inpainter
 
     networks = {}

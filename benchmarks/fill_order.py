@@ -92,7 +92,6 @@ def make_generator(checkpoint_path: str, fill_order: str):
 
 def first_attention(generator, image, mask):
     """What the last layer gives to each patch with a hole, before any is filled: (n, R), and their numbers."""
-    import mindspore as ms
     import numpy as np
     from mindspore import nn, ops
 
@@ -108,8 +107,7 @@ def first_attention(generator, image, mask):
             decoder = self.generator.decoder
             prepared, features, readings = decoder.start(tokens, seeds, memory)
             # The decoder takes one known token along; here one that was known from the start.
-            index = seeds.argmax(axis=1, keepdims=True).astype(ms.int32)
-            index = ops.cat((ops.zeros_like(index), index), axis=1)
+            index = decoder.index_of(seeds.expand_dims(1))
             token = ops.gather_nd(tokens, index).expand_dims(1)
             mixing = mixing_matrix(1, tokens.shape[1], decoder.matching_lambda)
             x = ops.cat((token, tokens), axis=1)

@@ -71,6 +71,14 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(target), link
 
 
+@pytest.mark.parametrize("source", sorted((ROOT / "docs" / "figures").glob("*.dot")), ids=name)
+def test_boxes_of_figures_lead_to_files(source):
+    links = re.findall(r'URL="([^"]+)"', source.read_text(encoding="utf-8"))
+    assert links and all((source.parent / link).exists() for link in links)
+    drawn = source.with_suffix(".svg").read_text(encoding="utf-8")
+    assert all(f'xlink:href="{link}"' in drawn for link in links)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_commands_are_of_files_and_options_that_exist(page):
     for words in commands(page):

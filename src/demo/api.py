@@ -36,7 +36,7 @@ def build_api(filler: Filler, folder: Path) -> FastAPI:
             future = asyncio.wrap_future(filler.submit(task))
             try:
                 while not (await asyncio.wait({future}, timeout=0.5))[0]:
-                    filler.check(None)
+                    filler.check()
                     if await request.is_disconnected():
                         task.stopped.set()
                 filled = future.result()

@@ -14,7 +14,7 @@ PHOTOS = {
     "astronaut": ([[(60, 120), (240, 300), (300, 620)], [(560, 900), (700, 700), (960, 640)]], 14),
 }
 
-SIDE = 384  # pixels, at most: the middle of larger photos
+SIDE = 384  # pixels, at most: the middle of larger photos, which one window of the network shows whole
 
 
 class Example(NamedTuple):
@@ -31,7 +31,6 @@ def write_examples(folder: Path) -> list[Example]:
     examples = []
     for name, (lines, width) in PHOTOS.items():
         photo = getattr(skimage.data, name)()
-        # Small enough for one window of the network.
         top, left = (max(0, (length - SIDE) // 2) for length in photo.shape[:2])
         photo = photo[top : top + SIDE, left : left + SIDE]
         path = folder / f"{name}.png"

@@ -69,12 +69,7 @@ class Filled:
 class Filler:
     """Fills pictures one after the other, with the networks that `open` loads."""
 
-    def __init__(
-        self,
-        choices: Sequence[Choice],
-        limits: Limits,
-        settings: Settings,
-    ) -> None:
+    def __init__(self, choices: Sequence[Choice], limits: Limits, settings: Settings) -> None:
         self.choices, self.limits, self.settings = choices, limits, settings
         self.stopped = threading.Event()
         self.running: Task | None = None
@@ -98,7 +93,7 @@ class Filler:
         """For the end: what runs stops after its window, and what waits when its turn comes."""
         self.stopped.set()
 
-    def check(self, task: Task | None) -> None:
+    def check(self, task: Task | None = None) -> None:
         """Raises Stopped if the server ends or the task has been stopped."""
         if self.stopped.is_set():
             raise Stopped("the server ends")

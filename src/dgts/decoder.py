@@ -161,7 +161,7 @@ class StructureTextureDecoder(nn.Cell):
         places = places if fixed else ops.ones_like(left) * left.shape[1]
         # The token that becomes known in a step is that of the patch filled last. In the first step nothing does: a
         # token known from the start takes its part, and finds its own row.
-        index = self._index(seeds.expand_dims(1))
+        index = self.index_of(seeds.expand_dims(1))
         token = ops.gather_nd(tokens, index).expand_dims(1)
         given = tokens, memory, known, hole, prepared, self.pixel_head(), key
         state = known, left, places, index, token, features, readings
@@ -243,9 +243,9 @@ class StructureTextureDecoder(nn.Cell):
         filling = ops.bmm(pick, hole) * ops.dense(x, *pixel_head)
         token = self.embedding(ops.bmm(pick, known) + filling)
         pixels = pixels + ops.bmm(pick.swapaxes(1, 2), filling)
-        return pixels, left - pick.squeeze(1), places, self._index(pick), token, features, readings
+        return pixels, left - pick.squeeze(1), places, self.index_of(pick), token, features, readings
 
-    def _index(self, pick: Tensor) -> Tensor:
+    def index_of(self, pick: Tensor) -> Tensor:
         """Of sample and patch of the first 1 in each row, (B, 1, N) -> int32 (B, 2); patch 0 where there is none.
 
         In a picture that has no hole left, what happens to the states of its patches no longer counts.
