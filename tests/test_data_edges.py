@@ -47,3 +47,21 @@ def test_edges_lie_where_the_brightness_steps():
     assert set(np.flatnonzero(edge.any(axis=0))) <= {15, 16}
     assert edge[4:-4].max(axis=1).all()
     assert edge_map(np.zeros((32, 32))).sum() == 0
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0])
+def test_clean_edges_are_those_of_known_pixels(sigma):
+    image, other = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    known = np.ones((64, 64), bool)
+    known[20:40, 10:50] = known[:, 60:] = False
+    other[known] = image[known]
+    edges = [edge_and_gray(picture, "clean", sigma, known)[0] for picture in (image, other)]
+    np.testing.assert_array_equal(*edges)
+    assert edges[0].any()
+    assert not edges[0][0, ~known].any()
+    far = np.s_[0, 52:, :8]  # what lies far from holes is found as without them
+    np.testing.assert_array_equal(edges[0][far], edge_map(gray_image(image, "clean"), sigma)[far[1:]])
+
+    published = [edge_and_gray(picture, "published", sigma, known)[0] for picture in (image, other)]
+    np.testing.assert_array_equal(published[0][0], edge_map(gray_image(image, "published"), sigma))
+    assert (published[0] != published[1])[0, known].any()

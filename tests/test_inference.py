@@ -75,7 +75,7 @@ def test_a_picture_without_a_hole_is_returned_as_it_is():
 def test_a_picture_of_the_networks_size_reaches_it_as_in_evaluation():
     network, picture, hole = WhitePaint(), data.astronaut()[:128, 100:228], strokes(128, 128)
     Inpainter.of(network, INFO).fill(picture, hole)
-    edge, gray = edge_and_gray(picture, "clean", 1.5)
+    edge, gray = edge_and_gray(picture, "clean", 1.5, ~hole)
     for found, expected in zip(network.batches[0], (normalise(picture), ~hole[None], edge, gray), strict=True):
         np.testing.assert_array_equal(found[0], expected)
         assert found.dtype == np.float32
@@ -88,8 +88,26 @@ def test_the_files_edge_mode_and_sigma_decide_what_the_network_sees():
         info = get_model("ctsdg").info("generator", image_size=128, edge_mode=edge_mode, sigma=sigma)
         Inpainter.of(network, info).fill(picture, strokes(128, 128))
         seen[edge_mode, sigma] = network.batches[0][2]
-        np.testing.assert_array_equal(network.batches[0][2][0], edge_and_gray(picture, edge_mode, sigma)[0])
+        edge, _ = edge_and_gray(picture, edge_mode, sigma, ~strokes(128, 128))
+        np.testing.assert_array_equal(network.batches[0][2][0], edge)
     assert len({array.tobytes() for array in seen.values()}) == 3
+
+
+@pytest.mark.parametrize(("height", "width", "bar"), [(128, 128, 20), (200, 300, 20), (700, 600, 300)])
+def test_what_a_hole_holds_does_not_matter(height, width, bar):
+    """Someone may have painted it white, or blurred what was there. The last of the sizes is filled from coarse."""
+    pictures = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), np.uint8)
+    hole = strokes(height, width)
+    hole[height // 8 : -height // 8, width // 2 - bar // 2 : width // 2 + bar // 2] = True
+    pictures[1][~hole] = pictures[0][~hole]
+    networks = [WhitePaint(), WhitePaint()]
+    filled = [Inpainter.of(network, INFO).fill(picture, hole) for network, picture in zip(networks, pictures)]
+    np.testing.assert_array_equal(*filled)
+    batches = [[arrays for arrays in network.batches] for network in networks]
+    assert batches[0]
+    for one, other in zip(*batches, strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a * one[1], b * other[1])
 
 
 def planner(shape: tuple[int, int], *holes: tuple[slice, slice], sides: tuple[int, ...] = (64, 96, 128)) -> Planner:

@@ -6,6 +6,7 @@ from mindspore import Tensor, nn, ops
 
 from src.losses.adversarial import binary_cross_entropy
 from src.losses.perceptual import l1, perceptual_loss, style_loss
+from src.losses.psnr import hole_psnr
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class LossWeights:
     intermediate: float = 1.0
 
 
+HOLE_LOSSES = ("l1", "psnr")
 GENERATOR_TERMS = ("hole", "valid", "perceptual", "style", "adversarial", "intermediate")
 
 
@@ -30,21 +32,32 @@ class GeneratorLoss(nn.Cell):
     -> weighted total, the six unweighted terms in the order of GENERATOR_TERMS, output (B, 3, H, W), projected edge
 
     `vgg` may be None where the perceptual and the style weight are 0; the two terms are then 0. So is the adversarial
-    term where its weight is 0.
+    term where its weight is 0. `hole_loss` is one of HOLE_LOSSES: "l1" as published; "psnr", this project's own, is
+    minus the PSNR inside the holes, so that an error of 1 % counts the same in a smooth hole and in a rough one.
     """
 
-    def __init__(self, generator: nn.Cell, discriminator: nn.Cell, vgg: nn.Cell | None, weights: LossWeights) -> None:
+    def __init__(
+        self,
+        generator: nn.Cell,
+        discriminator: nn.Cell,
+        vgg: nn.Cell | None,
+        weights: LossWeights,
+        hole_loss: str = "l1",
+    ) -> None:
         super().__init__()
+        if hole_loss not in HOLE_LOSSES:
+            raise ValueError(f"hole_loss is one of {', '.join(HOLE_LOSSES)}, not {hole_loss}")
         if vgg is None and (weights.perceptual or weights.style):
             raise ValueError("the perceptual and the style loss need VGG16")
-        self.generator, self.discriminator, self.vgg, self.weights = generator, discriminator, vgg, weights
+        self.generator, self.discriminator, self.vgg = generator, discriminator, vgg
+        self.weights, self.hole_loss = weights, hole_loss
 
     def construct(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> tuple:
         output, projected_image, projected_edge = self.generator(image, edge, gray, mask)
         hole = 1.0 - mask
         composite = image * mask + output * hole
 
-        hole_loss = l1(output * hole, image * hole)
+        hole_loss = -hole_psnr(output, image, hole) if self.hole_loss == "psnr" else l1(output * hole, image * hole)
         valid_loss = l1(output * mask, image * mask)
 
         perceptual, style = 0.0, 0.0

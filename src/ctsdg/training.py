@@ -40,7 +40,7 @@ class CTSDGTraining(ModelTraining):
         discriminator = Discriminator(config.width)
         self.networks = {"generator": generator, "discriminator": discriminator}
         self.batches_tracked = {name: BatchCount(name) for name in self.networks}
-        self.generator_loss = GeneratorLoss(generator, discriminator, vgg, weights)
+        self.generator_loss = GeneratorLoss(generator, discriminator, vgg, weights, config.hole_loss)
         self.discriminator_loss = DiscriminatorLoss(discriminator)
 
     def start_stage(self, stage: int) -> None:

@@ -188,7 +188,9 @@ class EvaluationSamples:
     def __getitem__(self, i: int) -> EvaluationSample:
         picture = load_image(self.image_paths[i], self.image_size, self.center_crop)
         mask = load_mask(self.mask_path(i), self.image_size, self.mask_polarity)
-        edge, gray = edge_and_gray(picture, self.edge_mode, self.sigma) if self.edge_mode else (None, None)
+        edge, gray = None, None
+        if self.edge_mode:
+            edge, gray = edge_and_gray(picture, self.edge_mode, self.sigma, known=mask[0] == 1)
         return EvaluationSample(self.names[i], picture, normalise(picture), mask, edge, gray)
 
     def mask_path(self, i: int) -> Path:

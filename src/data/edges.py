@@ -25,15 +25,24 @@ def gray_image(image: np.ndarray, edge_mode: str) -> np.ndarray:
     return rgb2gray(WRAPPED[image] if edge_mode == "published" else image)
 
 
-def edge_map(gray: np.ndarray, sigma: float = 2.0) -> np.ndarray:
+def edge_map(gray: np.ndarray, sigma: float = 2.0, known: np.ndarray | None = None) -> np.ndarray:
     """(H, W) in [0, 1] -> float32 (H, W), 1 on Canny's edges after a Gaussian of `sigma` pixels, else 0.
 
+    known: bool (H, W); with it, edges are those of known pixels alone: what a hole holds is not looked at
     Give it float64 as the published pipeline does: in float32 the edges of one picture in a hundred differ.
     """
-    return canny(gray, sigma=sigma).astype(np.float32)
+    return canny(gray, sigma=sigma, mask=known).astype(np.float32)
 
 
-def edge_and_gray(image: np.ndarray, edge_mode: str, sigma: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 (H, W, 3) -> edge, gray: float32 (1, H, W) each, as the networks take them."""
+def edge_and_gray(
+    image: np.ndarray, edge_mode: str, sigma: float = 2.0, known: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 (H, W, 3) -> edge, gray: float32 (1, H, W) each, as the networks take them.
+
+    known: bool (H, W), for pictures whose holes are to be filled. The published pipeline looks at the whole picture:
+    with `edge_mode` "published" what a hole holds decides on edges some pixels around it, with "clean" it does not.
+    """
     gray = gray_image(image, edge_mode)
-    return edge_map(gray, sigma)[None], gray[None].astype(np.float32)
+    if edge_mode == "published":
+        known = None
+    return edge_map(gray, sigma, known)[None], gray[None].astype(np.float32)

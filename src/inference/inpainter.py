@@ -164,7 +164,7 @@ class Inpainter:
             "mask": np.stack([sample.known[None] for sample in samples]).astype(np.float32),
         }
         if self.edge_mode:
-            pairs = [edge_and_gray(sample.image, self.edge_mode, self.info.sigma) for sample in samples]
+            pairs = [edge_and_gray(sample.image, self.edge_mode, self.info.sigma, sample.known) for sample in samples]
             arrays["edge"], arrays["gray"] = map(np.stack, zip(*pairs, strict=True))
         return (self.complete(**arrays).transpose(0, 2, 3, 1) + 1) * np.float32(127.5)
 

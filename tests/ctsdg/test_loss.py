@@ -6,6 +6,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from src.ctsdg import Discriminator, Generator
 from src.ctsdg.loss import GENERATOR_TERMS, DiscriminatorLoss, GeneratorLoss, LossWeights
 from src.losses.perceptual import VGG16Features, gram
+from src.losses.psnr import hole_psnr
 from src.training.train_step import TrainOneStepCell
 
 WIDTH, SIZE = 0.05, 128
@@ -87,6 +88,17 @@ def test_without_vgg_its_terms_are_zero_and_their_weights_must_be(mode, batch, p
     _, terms, _, _ = GeneratorLoss(painter, Judge(), None, LossWeights(style=0, perceptual=0))(*batch)
     named = dict(zip(GENERATOR_TERMS, terms, strict=True))
     assert named["perceptual"] == named["style"] == 0
+
+
+def test_the_error_in_holes_may_be_minus_decibels(mode, batch, painter):
+    image, mask, _, _ = batch
+    weights = LossWeights(hole=0.1, valid=0, perceptual=0, style=0, adversarial=0, intermediate=0)
+    total, terms, _, _ = GeneratorLoss(painter, Judge(), None, weights, hole_loss="psnr")(*batch)
+    decibels = float(hole_psnr(painter.output, image, 1 - mask).asnumpy())
+    assert float(terms[0].asnumpy()) == pytest.approx(-decibels)
+    assert float(total.asnumpy()) == pytest.approx(-0.1 * decibels)
+    with pytest.raises(ValueError, match="l1, psnr"):
+        GeneratorLoss(painter, Judge(), None, weights, hole_loss="l2")
 
 
 def test_a_perfect_painter_pays_for_the_critic_alone(mode, batch):

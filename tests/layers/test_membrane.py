@@ -39,13 +39,13 @@ def test_nothing_known_gives_nothing(mode, rand):
 
 
 def test_it_is_near_the_solution_of_laplaces_equation(known):
-    """Within 2 % of the values' range, on a map as smooth as a picture."""
+    """On a map as smooth as a picture, within 0.2 % of the values' range in the mean, 2 % anywhere."""
     y, x = np.mgrid[:128, :128] / 128
     values = (np.sin(5 * x + 2 * y) + np.cos(7 * y)).astype(np.float32)
     found = Membrane()(Tensor(values[None, None]), known[:1]).asnumpy()[0, 0]
     error = np.abs(found - harmonic(values, known.asnumpy()[0, 0] == 1))
-    assert error.mean() < 0.02 * np.ptp(values)
-    assert error.max() < 0.2 * np.ptp(values)
+    assert error.mean() < 0.002 * np.ptp(values)
+    assert error.max() < 0.02 * np.ptp(values)
 
 
 def harmonic(values, known):
