@@ -101,11 +101,10 @@ def test_what_a_hole_holds_does_not_matter(height, width, bar):
     hole[height // 8 : -height // 8, width // 2 - bar // 2 : width // 2 + bar // 2] = True
     pictures[1][~hole] = pictures[0][~hole]
     networks = [WhitePaint(), WhitePaint()]
-    filled = [Inpainter.of(network, INFO).fill(picture, hole) for network, picture in zip(networks, pictures)]
+    filled = [Inpainter.of(networks[i], INFO).fill(pictures[i], hole) for i in range(2)]
     np.testing.assert_array_equal(*filled)
-    batches = [[arrays for arrays in network.batches] for network in networks]
-    assert batches[0]
-    for one, other in zip(*batches, strict=True):
+    assert networks[0].batches
+    for one, other in zip(networks[0].batches, networks[1].batches, strict=True):
         for a, b in zip(one, other, strict=True):
             np.testing.assert_array_equal(a * one[1], b * other[1])
 

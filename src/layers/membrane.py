@@ -12,8 +12,8 @@ class Membrane(nn.Cell):
     -> (B, C, H, W): the values where they are known, smooth inside the holes; 0 where nothing is known at all
 
     Solves Laplace's equation: in a hole, every pixel is the mean of its 3×3 neighbourhood. A pyramid of means of what
-    is known gives a first guess (Gortler et al., "The Lumigraph", 1996, Sec. 3.4), and a cycle of multigrid takes most of
-    its error away (Briggs et al., "A Multigrid Tutorial", 2000, Ch. 3). Linear in `values`, without parameters. What
+    is known gives a first guess (Gortler et al., "The Lumigraph", 1996, Sec. 3.4), and a cycle of multigrid takes most
+    of its error away (Briggs et al., "A Multigrid Tutorial", 2000, Ch. 3). Linear in `values`, without parameters. What
     `values` holds inside the holes does not matter.
     """
 
