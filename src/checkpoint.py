@@ -102,7 +102,11 @@ def filled(path: Path, arrays: Mapping[str, np.ndarray], make: Callable[[], nn.C
     """A network with a file's weights. Raises InputError if they do not fit."""
     with no_init_parameters():  # drawing random weights would take longer than reading the right ones
         network = make()
-    fill(dict(network.parameters_and_names()), arrays, path)
+    parameters = dict(network.parameters_and_names())
+    more = arrays.keys() - parameters.keys()
+    if more:
+        raise InputError(f"{path} does not fit: the network lacks {len(more)} of its parameters, one is {min(more)}")
+    fill(parameters, arrays, path)
     return network
 
 

@@ -125,11 +125,15 @@ class Generator(nn.Cell):
         deepest = ops.depend(texture_levels[-1], texture)
         structure = self.structure_decoder(deepest, texture_masks[-1], structure_levels, structure_masks)
 
-        fused = self.bigff(texture, structure)  # (B, 2C, H, W)
+        output = self.refine(self.bigff(texture, structure), image, mask)
+        return output, self.texture_projection(texture), self.structure_projection(structure)
+
+    def refine(self, fused: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+        """From the features of both streams, (B, 2C, H, W), the output."""
         half = self.fusion1(fused)  # (B, C, H/2, W/2)
         half = self.fusion2(ops.cat((half, self.cfa(half)), axis=1))
         refined = self.upsample(half)
         output = self.out(ops.cat((refined, fused), axis=1))
         if self.membrane is not None:
             output = output + self.membrane(image - output, mask) * over_channels(1.0 - mask, 3)
-        return output, self.texture_projection(texture), self.structure_projection(structure)
+        return output
