@@ -45,7 +45,14 @@ def test_a_network_without_a_part_is_trained_and_scored(part, pictures, tmp_path
     done = ablation(part, "train.py", *words(options))
     assert done.returncode == 0, done.stderr
     arrays, _ = read_network(run / "checkpoints" / "0000001" / "generator.ckpt")
-    for prefix in ("bigff.", "cfa.", "structure_encoder.", "structure_dec", "texture_encoder.", "structure_projection."):
+    for prefix in (
+        "bigff.",
+        "cfa.",
+        "structure_encoder.",
+        "structure_dec",
+        "texture_encoder.",
+        "structure_projection.",
+    ):
         assert any(name.startswith(prefix) for name in arrays) == (prefix not in GONE[part]), prefix
 
     options = {"data_root": pictures / "pictures", "eval_masks_root": pictures / "masks", "mode": "pynative"}

@@ -1,0 +1,89 @@
+"""benchmarks/study.py, through scripts/study.sh."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.study import RUNS, TEST_FACES, trained_hours
+from tests.command_line import ROOT
+
+QUICK = "--train_iter 2 --width 0.05 --batch_size 2 --mode pynative --log_frequency_step 1"
+
+
+def study(*words: object) -> subprocess.CompletedProcess:
+    command = ["bash", ROOT / "scripts" / "study.sh", *words]
+    environment = os.environ | {"PYTHON": sys.executable}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    """Faces of which three serve for training and two for the test, and masks with holes from 0.5 to 100 %."""
+    folder = tmp_path_factory.mktemp("study")
+    faces, masks = folder / "faces", folder / "masks"
+    (faces / "img_align_celeba").mkdir(parents=True)
+    masks.mkdir()
+    rng, lines = np.random.default_rng(0), []
+    for i in range(5):
+        name = f"{i:06}.jpg"
+        Image.fromarray(rng.integers(0, 256, (109, 89, 3), np.uint8)).save(faces / "img_align_celeba" / name)
+        lines.append(f"{name} {0 if i < 3 else 2}")
+    (faces / "list_eval_partition.txt").write_text("\n".join(lines) + "\n")
+    for i in range(2 * TEST_FACES):
+        mask = np.zeros((25, 24), np.uint8)
+        mask.flat[: i + 1] = 255
+        Image.fromarray(mask).save(masks / f"{i:05}.png")
+    return faces, masks
+
+
+@pytest.mark.slow
+def test_runs_are_trained_scored_and_not_done_again(material, tmp_path):
+    out = tmp_path / "out"
+    done = study(*material, out, "base", "no_cfa", "--options", QUICK)
+    assert done.returncode == 0, done.stderr
+    masks = sorted(path.name for path in (out / "masks").iterdir())
+    assert masks == [f"{2 * i:05}.png" for i in range(TEST_FACES)]
+    first, second = (json.loads((out / name / "scores0" / "metrics.json").read_text()) for name in ("base", "no_cfa"))
+    assert first["protocol"]["checkpoint"]["iteration"] == 2
+    assert first["baselines"] == second["baselines"]
+    table = (out / "study.md").read_text()
+    assert table in done.stdout
+    rows = [line.split(" | ")[0].strip("| ") for line in table.splitlines() if line.startswith("| ")]
+    assert rows[1:] == ["telea", "ns", "CTSDG", "CTSDG, moving average", "without CFA"]
+    psnr = f"{first['buckets']['0-20%']['psnr']:.2f} / "
+    assert psnr in next(line for line in table.splitlines() if line.startswith("| CTSDG |"))
+
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.name != "study.md"}
+    again = study(*material, out, "base", "no_cfa", "--options", QUICK)
+    assert again.stdout.strip() == table.strip()
+    assert written == {path: path.stat().st_mtime_ns for path in written}
+
+
+def test_a_failing_run_ends_the_study_with_its_code(material, tmp_path):
+    done = study(*material, tmp_path / "out", "base", "--options", "--train_itr 2")
+    assert done.returncode == 2
+    assert "train_itr" in done.stderr
+    assert not (tmp_path / "out" / "study.md").exists()
+
+
+def test_mistakes_are_told_in_a_line(material, tmp_path):
+    faces, masks = material
+    for words, message in (((faces, masks, tmp_path, "bse"), "base"), ((faces, faces, tmp_path), str(TEST_FACES))):
+        done = study(*words)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert all(name in study("--help").stdout for name in RUNS)
+
+
+def test_hours_are_those_of_all_iterations(tmp_path):
+    with open(tmp_path / "metrics.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([["iteration", "seconds_per_iteration"], [10, 36.0], [30, 18.0], [40, 360.0]])
+    assert trained_hours(tmp_path / "metrics.csv") == pytest.approx(0.1 + 0.1 + 1)
