@@ -12,7 +12,11 @@ class RegionAffinityLearning(nn.Cell):
     features: (B, C, H, W), H and W even -> (B, C, H, W)
 
     The published code convolves with the patches of one sample at a time; as matrix products the samples are a batch.
+    At 256×256 the affinities of all N = H·W/4 patches take 67 MB a sample, at 1,024×1,024 17 GB. So they are worked
+    through in strips, some rows of patches at a time, of `LARGEST` numbers at most where a row has no more.
     """
+
+    LARGEST = 2**24
 
     def __init__(self, softmax_scale: float = 10.0) -> None:
         super().__init__()
@@ -20,31 +24,50 @@ class RegionAffinityLearning(nn.Cell):
         self.attend = _Attend()
 
     def construct(self, features: Tensor) -> Tensor:
-        batch, channels, height, width = features.shape
-        half = (height // 2, width // 2)
-        small = ops.interpolate(features, size=half, mode="bilinear", align_corners=True)
+        height, width = features.shape[2] // 2, features.shape[3] // 2
+        small = ops.interpolate(features, size=(height, width), mode="bilinear", align_corners=True)
 
         patches = ops.unfold(small, 3, padding=1)  # (B, 9C, N), a column for each pixel of the half-size map
         norm = ops.maximum(ops.sqrt(sum_channels(patches * patches)), 1e-4)
         blocks = ops.unfold(features, 4, padding=1, stride=2)  # (B, 16C, N), what is pasted at that pixel
 
-        keys = patches * repeat_channels(self.softmax_scale / norm, 9 * channels)
+        keys = patches * repeat_channels(self.softmax_scale / norm, patches.shape[1])
 
-        pasted = self.attend(patches, keys, blocks)
-        pasted = pasted.reshape(batch, channels, 16, half[0] * half[1])
-        return ops.fold(pasted, ops.tuple_to_array((height, width)), 4, padding=1, stride=2) * 0.25
+        rows = _divisor(height, self.LARGEST // (height * width * width))
+        strips = ()
+        for top in range(0, height, rows):
+            queries = patches[:, :, top * width : (top + rows) * width]
+            if strips:
+                queries = ops.depend(queries, strips[-1])  # one after the other, or all are in memory at once
+            strips += (self._paste(self.attend(queries, keys, blocks), rows, width),)
+        # Each strip reaches one row into its neighbours: they are blocks of one column that overlap.
+        strips = ops.stack(strips, axis=-1).reshape(features.shape[0], features.shape[1], -1, len(strips))
+        size = ops.tuple_to_array((2 * height, 2 * width))
+        kernel, stride = (2 * rows + 2, 2 * width), (2 * rows, 2 * width)
+        return ops.fold(strips, size, kernel, padding=(1, 0), stride=stride) * 0.25
+
+    @staticmethod
+    def _paste(blocks: Tensor, rows: int, width: int) -> Tensor:
+        """Overlapping blocks of some rows of patches, (B, 16C, rows·width) -> (B, C, 2·rows + 2, 2·width)"""
+        blocks = blocks.reshape(blocks.shape[0], -1, 16, rows * width)
+        size = ops.tuple_to_array((2 * rows + 2, 2 * width))
+        return ops.fold(blocks, size, 4, padding=(0, 1), stride=2)
+
+
+@ops.constexpr
+def _divisor(number: int, limit: int) -> int:
+    """The largest divisor of a number that is not above a limit; 1 if the limit is smaller."""
+    return max(i for i in range(1, number + 1) if number % i == 0 and i <= max(1, limit))
 
 
 class _Attend(nn.Cell):
-    """Attention with a floor: queries, keys (B, K, N), values (B, V, N) -> (B, V, N).
+    """Attention with a floor: queries (B, K, M), keys (B, K, N), values (B, V, N) -> (B, V, M).
 
-    At 256×256 an N×N matrix takes 67 MB a sample, at 1,024×1,024 17 GB: so the forward takes no more than `LARGEST`
-    numbers of it at a time. The backward is written out because it then works with three whole ones, where automatic
-    differentiation keeps about ten.
+    The backward is written out because it then works with three M×N matrices, where automatic differentiation keeps
+    about ten.
     """
 
     FLOOR = 1e-8
-    LARGEST = 2**24
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,17 +79,7 @@ class _Attend(nn.Cell):
         self.product_nt = ops.BatchMatMul(transpose_b=True)
 
     def construct(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        pixels = queries.shape[2]
-        step = max(1, self.LARGEST // pixels)
-        if step >= pixels:
-            return self.product_nt(values, self.affinity(queries, keys))
-        parts = ()
-        for start in range(0, pixels, step):
-            part = queries[:, :, start : start + step]
-            if parts:
-                part = ops.depend(part, parts[-1])  # one after the other, or all of them are in memory at once
-            parts += (self.product_nt(values, self.affinity(part, keys)),)
-        return ops.cat(parts, axis=2)
+        return self.product_nt(values, self.affinity(queries, keys))
 
     def affinity(self, queries: Tensor, keys: Tensor) -> Tensor:
         return ops.maximum(self.softmax(self.product_tn(queries, keys)), self.FLOOR)
@@ -75,9 +88,10 @@ class _Attend(nn.Cell):
         affinity = self.affinity(queries, keys)
         d_values = self.product(dout, affinity)
         # The softmax's gradient is affinity · (d_affinity - mean), where the mean over keys equals Σ dout · out. Taken
-        # as one more row of the product it costs no N×N matrix. What the floor lifts (to 1e-8) has no share in it.
-        mean = self.product(self.ones_like(out[:, :, :1]).swapaxes(1, 2), dout * out)  # (B, 1, N)
-        centred = self.product_tn(self.stack((dout, mean)), self.stack((values, -self.ones_like(mean))))
+        # as one more row of the product it costs no M×N matrix. What the floor lifts (to 1e-8) has no share in it.
+        mean = self.product(self.ones_like(out[:, :, :1]).swapaxes(1, 2), dout * out)  # (B, 1, M)
+        minus_ones = -self.ones_like(values[:, :1])
+        centred = self.product_tn(self.stack((dout, mean)), self.stack((values, minus_ones)))
         d_scores = affinity * centred
         return self.product_nt(keys, d_scores), self.product(queries, d_scores), d_values
 

@@ -7,7 +7,7 @@ from src.ctsdg.cfa import CFA
 from src.ctsdg.partial_conv import PConvNormAct
 from src.ctsdg.projection import FeatureProjection
 from src.layers.activation import LeakyReLU
-from src.layers.conv import Conv2d
+from src.layers.conv import Conv2d, Convolve
 from src.layers.init import init_normal
 from src.layers.membrane import Membrane
 from src.layers.resize import UpsampleBilinear, over_channels, upsample_nearest
@@ -108,6 +108,7 @@ class Generator(nn.Cell):
         self.fusion2 = self._fusion(2 * channels, channels, stride=1)
         self.upsample = UpsampleBilinear(align_corners)
         self.out = nn.SequentialCell(Conv2d(3 * channels, 3, 1), nn.Tanh())
+        self.convolve_refined, self.convolve_fused = Convolve(channels, 3, 1), Convolve(2 * channels, 3, 1)
         self.membrane = Membrane() if seamless else None
         init_normal(self)
 
@@ -116,6 +117,12 @@ class Generator(nn.Cell):
         return nn.SequentialCell(Conv2d(in_channels, out_channels, 3, stride), LeakyReLU(0.2))
 
     def construct(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
+        # In functions of their own, so that without compilation too maps go when they are no longer needed.
+        fused, projected_image, projected_edge = self.fuse(*self.streams(image, edge, gray, mask))
+        return self.refine(fused, image, mask), projected_image, projected_edge
+
+    def streams(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
+        """Features of texture and structure: (B, C, H, W) each"""
         texture_levels, texture_masks = self.texture_encoder(image, mask)
         structure_levels, structure_masks = self.structure_encoder(ops.cat((edge, gray), axis=1), mask)
 
@@ -123,17 +130,26 @@ class Generator(nn.Cell):
         texture = self.texture_decoder(structure_levels[-1], structure_masks[-1], texture_levels, texture_masks)
         # The second decoder after the first, or maps of both are in memory at once.
         deepest = ops.depend(texture_levels[-1], texture)
-        structure = self.structure_decoder(deepest, texture_masks[-1], structure_levels, structure_masks)
+        return texture, self.structure_decoder(deepest, texture_masks[-1], structure_levels, structure_masks)
 
-        output = self.refine(self.bigff(texture, structure), image, mask)
-        return output, self.texture_projection(texture), self.structure_projection(structure)
+    def fuse(self, texture: Tensor, structure: Tensor) -> tuple:
+        """Both together, (B, 2C, H, W), projected image and projected edge."""
+        projected = self.texture_projection(texture), self.structure_projection(structure)
+        return self.bigff(texture, structure), *projected
 
     def refine(self, fused: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-        """From the features of both streams, (B, 2C, H, W), the output."""
-        half = self.fusion1(fused)  # (B, C, H/2, W/2)
+        """The output, from features of both streams: (B, 3, H, W)"""
+        # The published code joins fused and up-sampled features, 3C channels, for a 1×1 convolution. That is a sum of
+        # two, which need not wait for one another, and up-sampling three channels is the same as up-sampling C.
+        conv, tanh = self.out
+        refined_weight, fused_weight = conv.weight[:, : fused.shape[1] // 2], conv.weight[:, fused.shape[1] // 2 :]
+        output = self.convolve_fused(fused.astype(conv.dtype), fused_weight.astype(conv.dtype))
+
+        half = ops.depend(self.fusion1(fused), output)  # (B, C, H/2, W/2)
         half = self.fusion2(ops.cat((half, self.cfa(half)), axis=1))
-        refined = self.upsample(half)
-        output = self.out(ops.cat((refined, fused), axis=1))
+        refined = self.convolve_refined(half.astype(conv.dtype), refined_weight.astype(conv.dtype))
+        output = output.astype(half.dtype) + self.upsample(refined.astype(half.dtype))
+        output = tanh(ops.bias_add(output, conv.bias))
         if self.membrane is not None:
             output = output + self.membrane(image - output, mask) * over_channels(1.0 - mask, 3)
         return output

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from src.ctsdg.cfa import CFA, MultiScaleFeatureAggregation, RegionAffinityLearning, _Attend
+from src.ctsdg.cfa import CFA, MultiScaleFeatureAggregation, RegionAffinityLearning
 from tests.parity.gradients import gradients
 
 
@@ -38,11 +38,19 @@ def test_region_affinity_equals_patches_as_kernels_and_so_does_its_gradient(mode
     np.testing.assert_allclose(grad, features.grad.numpy(), atol=1e-4)
 
 
-def test_affinity_in_parts_equals_affinity_at_once(mode, rand, monkeypatch):
-    features = rand(2, 3, 8, 12)
-    whole = RegionAffinityLearning()(features).asnumpy()
-    monkeypatch.setattr(_Attend, "LARGEST", 24 * 7)  # 7 of 24 queries at a time
-    np.testing.assert_allclose(RegionAffinityLearning()(features).asnumpy(), whole, rtol=0, atol=1e-6)
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_affinity_in_strips_equals_affinity_at_once_and_so_does_its_gradient(mode, rand, monkeypatch, rows):
+    features, upstream = rand(2, 3, 8, 12), rand(2, 3, 8, 12)
+
+    def results():
+        affinity = RegionAffinityLearning()
+        return affinity(features).asnumpy(), gradients(affinity, (features,), upstream)[0]
+
+    whole, grad = results()
+    monkeypatch.setattr(RegionAffinityLearning, "LARGEST", 24 * 6 * rows)  # of 4 rows with 6 of the 24 patches
+    in_strips, grad_in_strips = results()
+    np.testing.assert_allclose(in_strips, whole, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(grad_in_strips, grad, rtol=0, atol=1e-5)
 
 
 def test_a_flat_map_rebuilds_itself(mode):

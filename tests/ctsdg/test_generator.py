@@ -1,7 +1,7 @@
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor
+from mindspore import Tensor, ops
 
 from src.ctsdg import Generator
 from src.ctsdg.generator import scaled
@@ -73,6 +73,19 @@ def test_texture_is_conditioned_on_structure_and_structure_on_texture(generator,
     _, _, other_edge = arrays(generator(-image, edge, gray, mask))
     assert np.abs(other_image - projected_image).max() > 1e-3
     assert np.abs(other_edge - projected_edge).max() > 1e-3
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_the_output_is_that_of_the_published_order(mode, rand, align_corners):
+    """Up-sample all features, join them to the fused ones, then convolve."""
+    generator = lively(Generator(WIDTH, align_corners))
+    fused = rand(2, 2 * scaled(64, WIDTH), SIZE, SIZE)
+    half = generator.fusion1(fused)
+    half = generator.fusion2(ops.cat((half, generator.cfa(half)), axis=1))
+    expected = generator.out(ops.cat((generator.upsample(half), fused), axis=1)).asnumpy()
+    found = generator.refine(fused, None, None).asnumpy()
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 def test_the_two_up_samplings_give_other_pictures(generator, batch):
