@@ -61,8 +61,9 @@ class OneStream(Generator):
     def construct(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
         levels, masks = self.texture_encoder(ops.cat((image, edge, gray), axis=1), mask)
         features = self.texture_decoder(levels[-1], masks[-1], levels, masks)
-        fused = ops.cat((features, features), axis=1)
-        return self.refine(fused, image, mask), self.texture_projection(features), self.structure_projection(features)
+        half, output = self.narrow(ops.cat((features, features), axis=1))
+        projected = self.texture_projection(features), self.structure_projection(features)
+        return self.refine(half, output, image, mask), *projected
 
 
 PARTS = {"none": Generator, "bigff": WithoutBiGFF, "cfa": WithoutCFA, "stream": OneStream}

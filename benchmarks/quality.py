@@ -2,7 +2,8 @@
 
 Every photo below FOLDER gets a mask of each width class: 10 to 20 % of it, in strokes of a brush. A fixed seed and the
 photo's name decide the mask, so the same photos give the same table. Checkpoints, as PATH or NAME=PATH, are folders,
-.ckpt, .mindir or .onnx files. Classical methods fill beside them: Telea, Navier–Stokes, and biharmonic functions.
+.ckpt, .mindir or .onnx files. Classical methods fill beside them: Telea, Navier–Stokes, biharmonic and harmonic
+functions.
 
 Prints means over photos: PSNR and mean absolute error over the pixels of the hole, PSNR and SSIM of the whole photo
 (protocol `zoo` of eval.py), and the median time. Below the table, how far each checkpoint is from the best classical
@@ -33,7 +34,7 @@ from src.progress import Progress
 WIDTHS = {"thin": (6, 14), "medium": (14, 44), "wide": (44, 100)}  # pixels
 HOLE = (0.1, 0.2)  # of the photo
 SEED = 0
-CLASSICAL = ("telea", "ns", "biharmonic")
+CLASSICAL = ("telea", "ns", "biharmonic", "harmonic")
 LONGEST, JPEG_QUALITY = 1024, 92  # of the pictures on a sheet
 HEAD = """\
 | Strokes | Method | PSNR in holes | MAE in holes | PSNR | SSIM | s per photo | Photos |

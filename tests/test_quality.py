@@ -93,7 +93,7 @@ def test_wrong_input_is_one_line(photos, checkpoint, tmp_path):
     for words, expected in (
         ([], "error: the following arguments are required: folder"),
         ([photos / "none"], f"error: {photos / 'none'} does not exist; give a picture or a folder of pictures"),
-        ([photos, "--methods", "magic"], "error: --methods magic: choose from telea, ns, biharmonic"),
+        ([photos, "--methods", "magic"], "error: --methods magic: choose from telea, ns, biharmonic, harmonic"),
         ([photos, "--methods", "none"], "error: nothing to compare: give --widths, and"),
         ([photos, "--widths", ""], "error: nothing to compare"),
         ([photos, "--pictures", tmp_path / "sheets"], "error: --pictures sorts"),

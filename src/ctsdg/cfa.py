@@ -16,7 +16,7 @@ class RegionAffinityLearning(nn.Cell):
     through in strips, some rows of patches at a time, of `LARGEST` numbers at most where a row has no more.
     """
 
-    LARGEST = 2**24
+    LARGEST = 2**25
 
     def __init__(self, softmax_scale: float = 10.0) -> None:
         super().__init__()
@@ -28,7 +28,9 @@ class RegionAffinityLearning(nn.Cell):
         small = ops.interpolate(features, size=(height, width), mode="bilinear", align_corners=True)
 
         patches = ops.unfold(small, 3, padding=1)  # (B, 9C, N), a column for each pixel of the half-size map
-        norm = ops.maximum(ops.sqrt(sum_channels(patches * patches)), 1e-4)
+        squares = sum_channels((small * small).reshape(small.shape[0], -1, height * width))
+        squares = ops.unfold(squares.reshape(-1, 1, height, width), 3, padding=1)  # (B, 9, N)
+        norm = ops.maximum(ops.sqrt(sum_channels(squares)), 1e-4)
         blocks = ops.unfold(features, 4, padding=1, stride=2)  # (B, 16C, N), what is pasted at that pixel
 
         keys = patches * repeat_channels(self.softmax_scale / norm, patches.shape[1])

@@ -118,8 +118,8 @@ class Generator(nn.Cell):
 
     def construct(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
         # In functions of their own, so that without compilation too maps go when they are no longer needed.
-        fused, projected_image, projected_edge = self.fuse(*self.streams(image, edge, gray, mask))
-        return self.refine(fused, image, mask), projected_image, projected_edge
+        half, output, *projected = self.fuse(*self.streams(image, edge, gray, mask))
+        return self.refine(half, output, image, mask), *projected
 
     def streams(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
         """Features of texture and structure: (B, C, H, W) each"""
@@ -133,23 +133,29 @@ class Generator(nn.Cell):
         return texture, self.structure_decoder(deepest, texture_masks[-1], structure_levels, structure_masks)
 
     def fuse(self, texture: Tensor, structure: Tensor) -> tuple:
-        """Both together, (B, 2C, H, W), projected image and projected edge."""
+        """The streams together, as `narrow` gives them; projected image and projected edge."""
         projected = self.texture_projection(texture), self.structure_projection(structure)
-        return self.bigff(texture, structure), *projected
+        return *self.narrow(self.bigff(texture, structure)), *projected
 
-    def refine(self, fused: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-        """The output, from features of both streams: (B, 3, H, W)"""
-        # The published code joins fused and up-sampled features, 3C channels, for a 1×1 convolution. That is a sum of
-        # two, which need not wait for one another, and up-sampling three channels is the same as up-sampling C.
-        conv, tanh = self.out
-        refined_weight, fused_weight = conv.weight[:, : fused.shape[1] // 2], conv.weight[:, fused.shape[1] // 2 :]
-        output = self.convolve_fused(fused.astype(conv.dtype), fused_weight.astype(conv.dtype))
+    def narrow(self, fused: Tensor) -> tuple:
+        """(B, 2C, H, W) -> what is to be refined, (B, C, H/2, W/2), and the share of the output beside it, (B, 3, H, W)
 
-        half = ops.depend(self.fusion1(fused), output)  # (B, C, H/2, W/2)
+        The published code joins `fused` to the refined features, up-sampled, for a last 1×1 convolution. That is a sum
+        of two; the first is ready before the memory for the other is needed.
+        """
+        conv = self.out[0]
+        weight = conv.weight[:, fused.shape[1] // 2 :]
+        output = self.convolve_fused(fused.astype(conv.dtype), weight.astype(conv.dtype)).astype(fused.dtype)
+        return ops.depend(self.fusion1(fused), output), output
+
+    def refine(self, half: Tensor, output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+        """From what `narrow` gives, the output: (B, 3, H, W)"""
         half = self.fusion2(ops.cat((half, self.cfa(half)), axis=1))
-        refined = self.convolve_refined(half.astype(conv.dtype), refined_weight.astype(conv.dtype))
-        output = output.astype(half.dtype) + self.upsample(refined.astype(half.dtype))
-        output = tanh(ops.bias_add(output, conv.bias))
+        conv, tanh = self.out
+        # Convolved before it is up-sampled, which is the same: three channels instead of C.
+        weight = conv.weight[:, : half.shape[1]]
+        refined = self.convolve_refined(half.astype(conv.dtype), weight.astype(conv.dtype)).astype(half.dtype)
+        output = tanh(ops.bias_add(output + self.upsample(refined), conv.bias))
         if self.membrane is not None:
             output = output + self.membrane(image - output, mask) * over_channels(1.0 - mask, 3)
         return output

@@ -1,10 +1,13 @@
 """Classical inpainting to compare with: Telea (2004), Navier–Stokes (Bertalmio et al., 2001), biharmonic functions
-(Damelin and Hoang, 2018); the first two are OpenCV's, the third is scikit-image's."""
+(Damelin and Hoang, 2018), harmonic functions (Laplace's equation). The first two are OpenCV's, the third is
+scikit-image's, the last is solved with SciPy."""
 
 from collections.abc import Callable
 
 import cv2
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.linalg import splu
 from skimage.restoration import inpaint_biharmonic
 
 from src.errors import InputError
@@ -22,7 +25,44 @@ def _biharmonic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return np.rint(255 * inpaint_biharmonic(image / 255, hole, channel_axis=-1)).astype(np.uint8)
 
 
-BASELINES = {"telea": _opencv(cv2.INPAINT_TELEA), "ns": _opencv(cv2.INPAINT_NS), "biharmonic": _biharmonic}
+def _harmonic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    if hole.all():
+        return image
+    return np.rint(solve_laplace(image, hole)).clip(0, 255).astype(np.uint8)
+
+
+def solve_laplace(values: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """In the hole, every pixel is the mean of its neighbours above, below, left and right, as far as there are.
+
+    values: (H, W, C); hole: bool (H, W), not everywhere -> float64 (H, W, C)
+    """
+    pixels = np.arange(hole.size).reshape(hole.shape)
+    beside, below = (pixels[:, :-1], pixels[:, 1:]), (pixels[:-1], pixels[1:])
+    first, second = (np.concatenate([a.ravel(), b.ravel()]) for a, b in zip(beside, below, strict=True))
+    pairs = np.stack([np.concatenate([first, second]), np.concatenate([second, first])])
+    pixel, neighbour = pairs[:, hole.flat[pairs[0]]]  # each pixel of the hole with each of its neighbours
+    equation, count = np.cumsum(hole) - 1, np.count_nonzero(hole)
+    row, unknown = equation[pixel], hole.flat[neighbour]
+
+    diagonal = np.arange(count)
+    entries = np.concatenate([np.bincount(row, minlength=count), -np.ones(np.count_nonzero(unknown))])
+    rows = np.concatenate([diagonal, row[unknown]])
+    columns = np.concatenate([diagonal, equation[neighbour[unknown]]])
+    solve = splu(coo_array((entries, (rows, columns)), shape=(count, count)).tocsc()).solve
+
+    result = values.astype(float)
+    for channel in range(values.shape[2]):
+        known = values[..., channel].flat[neighbour[~unknown]]
+        result[..., channel][hole] = solve(np.bincount(row[~unknown], known, minlength=count))
+    return result
+
+
+BASELINES = {
+    "telea": _opencv(cv2.INPAINT_TELEA),
+    "ns": _opencv(cv2.INPAINT_NS),
+    "biharmonic": _biharmonic,
+    "harmonic": _harmonic,
+}
 
 
 def inpaint_baseline(name: str, image: np.ndarray, known: np.ndarray) -> np.ndarray:
