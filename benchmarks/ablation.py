@@ -35,14 +35,14 @@ class SideBySide(nn.Cell):
 
 
 class WithoutBiGFF(Generator):
-    def __init__(self, width: float = 1.0, align_corners: bool = False, seamless: bool = False) -> None:
-        super().__init__(width, align_corners, seamless)
+    def __init__(self, *settings: object) -> None:
+        super().__init__(*settings)
         self.bigff = SideBySide()
 
 
 class WithoutCFA(Generator):
-    def __init__(self, width: float = 1.0, align_corners: bool = False, seamless: bool = False) -> None:
-        super().__init__(width, align_corners, seamless)
+    def __init__(self, *settings: object) -> None:
+        super().__init__(*settings)
         self.cfa = nn.Identity()
 
 
