@@ -18,10 +18,15 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="session", autouse=True)
 def device() -> None:
-    """The CPU, chosen before anything is computed: MindSpore lets nobody choose later, an entry point included."""
+    """Chosen before anything is computed: MindSpore lets nobody choose later, an entry point included."""
     from model_utils.device import set_device
 
-    set_device("CPU", 0)
+    target = os.environ.get("TEST_DEVICE", "CPU")
+    if target == "GPU":
+        import mindspore as ms
+
+        ms.device_context.gpu.op_precision.conv_allow_tf32(False)  # it rounds to 1e-3, tests compare to 1e-5
+    set_device(target, 0)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """ONNX files: they compute what the checkpoint computes, on both runtimes, where there is no MindSpore."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,12 +15,13 @@ from mindspore import Tensor, nn, ops
 from PIL import Image
 
 import infer as infer_py
+import src
 from model_utils.entry import run
 from src.errors import InputError
 from src.export.read_mindir import read_mindir
 from src.export.trial import example_inputs
 from src.inference.inpainter import Inpainter
-from src.inference.onnx_runtimes import load_onnx
+from src.inference.onnx_runtimes import OpenVINO, load_onnx
 from src.layers.membrane import Membrane
 from src.models import all_models, get_model
 from tests.command_line import ROOT, words
@@ -255,3 +257,22 @@ print(os.environ[src.ISA_VARIABLE])
     assert limit == "SSE41"
     assert any("avx" in kernel for kernel in kernels)
     assert not any("sse" in kernel for kernel in kernels)
+
+
+def test_openvino_is_asked_for_bfloat16_without_that_limit(monkeypatch):
+    """OpenVINO reads the limit once, when it is first asked anything."""
+    openvino, limits = pytest.importorskip("openvino"), []
+
+    class Core:
+        def get_property(self, device: str, name: str) -> list[str]:
+            limits.append(os.environ.get(src.ISA_VARIABLE))
+            return ["BF16"]
+
+        def compile_model(self, *_: object) -> None:
+            limits.append(os.environ.get(src.ISA_VARIABLE))
+
+    monkeypatch.setattr(openvino, "Core", Core)
+    monkeypatch.setenv(src.ISA_VARIABLE, src.MINDSPORE_ISA)
+    OpenVINO(Path("model.onnx"), "bfloat16")
+    assert limits == [None, None]
+    assert os.environ[src.ISA_VARIABLE] == src.MINDSPORE_ISA

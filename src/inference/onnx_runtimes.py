@@ -53,13 +53,13 @@ class OpenVINO:
     def __init__(self, path: Path, precision: str) -> None:
         import openvino
 
-        core = openvino.Core()
-        # OpenVINO itself would compute in float32 where a CPU has no bfloat16, and say nothing.
-        if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise InputError("--precision bfloat16: this CPU does not compute in it; leave it out")
         # Left to itself it chooses bfloat16 on CPUs with AMX.
         options = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
-        with all_instructions():
+        with all_instructions():  # the limit is read once, by the first question to the plugin
+            core = openvino.Core()
+            # OpenVINO itself would compute in float32 where a CPU has no bfloat16, and say nothing.
+            if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+                raise InputError("--precision bfloat16: this CPU does not compute in it; leave it out")
             self.compiled = core.compile_model(str(path), "CPU", options)
         self.requests = threading.local()  # a request holds the arrays of one call at a time
 

@@ -42,5 +42,6 @@ def drop(x: Tensor, keep: Tensor | None) -> Tensor:
 
 
 def _scramble(x: Tensor) -> Tensor:
-    """An integer hash whose upper bits are good, int32 -> int32. Products wrap around."""
-    return ops.bitwise_xor(x, ops.bitwise_right_shift(x, 15)) * 0x2C1B3C6D
+    """An integer hash whose upper bits are good, int32 (M, N) -> int32 (M, N). Products wrap around."""
+    shift = ops.full((1, 1), 15, dtype=ms.int32)  # on a GPU the operator does not broadcast a scalar
+    return ops.bitwise_xor(x, ops.bitwise_right_shift(x, shift)) * 0x2C1B3C6D

@@ -11,8 +11,9 @@ def float16_convolutions(network: nn.Cell) -> None:
     """Let a network's convolutions, most of its work, take and give float16; all else stays float32, as do the weights.
 
     mindspore.amp's O2 does not fit: it casts what enters a cell, but not what enters a bprop of ours. And float32 is
-    what masks, norms, softmaxes, the power iterations of spectral norms and all losses need.
+    what masks, norms, softmaxes, the power iterations of spectral norms and all losses need. Dilated convolutions stay
+    in float32 too, and are few: MindSpore 2.10 lacks their float16 gradient on GPUs.
     """
     for _, cell in network.cells_and_names():
-        if isinstance(cell, Conv2d | SpectralNormConv2d):
+        if isinstance(cell, Conv2d | SpectralNormConv2d) and cell.convolve.geometry[-1] == 1:
             cell.dtype = ms.float16

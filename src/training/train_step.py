@@ -282,6 +282,9 @@ class BatchCount(nn.Cell):
 class Average(nn.Cell):
     """The exponential moving average of what a network learns, from what it is now on, batch statistics included:
     those of the last few batches do not fit weights that are a mean over hundreds of iterations.
+
+    After n updates the decay is (1 + n) / (10 + n), until that reaches `decay`: the weights that a run begins with do
+    not linger in the average of a short one.
     """
 
     STATISTICS = ("moving_mean", "moving_variance")
@@ -295,15 +298,25 @@ class Average(nn.Cell):
         }
         self.names, self.weights, self.share = tuple(learnt), ParameterTuple(learnt.values()), 1.0 - decay
         self.averages = self.weights.clone(prefix="ema", init="same")
+        self.updates = Parameter(Tensor(0, ms.int32), name="ema_updates", requires_grad=False)
 
     def construct(self) -> tuple:
-        return each(ops.partial(_approach, self.share), self.averages, self.weights)
+        share = ops.maximum(9.0 / (self.updates + 10.0), self.share)
+        done = each(ops.partial(_approach, share), self.averages, self.weights)
+        return done, ops.assign_add(self.updates, ops.depend(Tensor(1, ms.int32), share))
+
+    def set(self, updates: int) -> None:
+        self.updates.set_data(Tensor(updates, ms.int32))
+
+    def read(self) -> int:
+        """For the host: how often it has followed."""
+        return int(self.updates.asnumpy())
 
     def named(self) -> dict[str, Parameter]:
         return dict(zip(self.names, self.averages, strict=True))
 
 
-def _approach(share: float, average: Parameter, weight: Parameter) -> Tensor:
+def _approach(share: Tensor, average: Parameter, weight: Parameter) -> Tensor:
     return ops.assign(average, average + share * (weight - average))
 
 

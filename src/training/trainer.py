@@ -25,6 +25,7 @@ from src.training.stop import StopRequest
 
 STAGE = "stage"  # the entry of trainer.ckpt that says which stage its optimizers are of
 LOSS_SCALE = "loss_scale"  # and those, by network, of float16's loss scale and the good steps it has had
+UPDATES = "average_updates"  # that which says how often the average has followed
 SKIPPED = "skipped"  # and that which counts skipped iterations: of all, and of the last ones
 
 
@@ -209,6 +210,8 @@ def save_checkpoint(run: RunFolder, model: ModelTraining, stage: int, iteration:
             STAGE: np.array([stage], np.int32),
             SKIPPED: np.array(model.skips.read(), np.int32),
         }
+        if model.average is not None:
+            state[UPDATES] = np.array(model.average.read(), np.int32)
         for name, optimizer in model.optimizers.items():
             state |= {f"{name}.{key}": p for key, p in optimizer_state(optimizer).items()}
         for name, scale in model.loss_scales.items():
@@ -230,11 +233,12 @@ def load_state(checkpoint: Path, stage: int, model: ModelTraining) -> None:
     Raises InputError if the file is of other optimizers.
     """
     path = checkpoint / "trainer.ckpt"
-    arrays, _ = read_network(path)
+    arrays, info = read_network(path)
     model.skips.set(*map(int, arrays[SKIPPED]))
     average = checkpoint / f"{next(iter(model.networks))}{AVERAGE}.ckpt"
     if model.average is not None and average.is_file():
         fill(model.average.named(), read_network(average)[0], average)
+        model.average.set(int(arrays.get(UPDATES, info.iteration)))  # checkpoints of earlier versions do not say
     if arrays[STAGE] != stage:
         return
     for name, optimizer in model.optimizers.items():

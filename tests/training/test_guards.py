@@ -113,9 +113,12 @@ def test_the_average_follows_the_weights(mode, rand):
     average = Average(network, 0.9)
     step = TrainOneStepCell(network, nn.SGD(network.trainable_params(), 0.1), average=average)
     expected = START
-    for _ in range(3):
+    average.set(79)
+    for updates in range(79, 83):  # the decay reaches 0.9 at 80
         step(rand(4, 3), rand(4, 2))
-        expected = 0.9 * expected + 0.1 * network.dense.weight.asnumpy()
+        decay = min(0.9, (1 + updates) / (10 + updates))
+        expected = decay * expected + (1 - decay) * network.dense.weight.asnumpy()
+    assert average.read() == 83
     np.testing.assert_allclose(average.named()["dense.weight"].asnumpy(), expected, rtol=1e-5)
 
 
@@ -123,7 +126,7 @@ def test_the_average_follows_batch_statistics(mode):
     norm = nn.BatchNorm2d(2)
     average = Average(norm, 0.9)
     norm.moving_mean.set_data(Tensor(np.array([1, -2], np.float32)))
-    for expected in (0.1, 0.19):
+    for expected in (0.9, 0.9 + 9 / 11 * 0.1):
         average()
         np.testing.assert_allclose(average.named()["moving_mean"].asnumpy(), [expected, -2 * expected], rtol=1e-5)
 

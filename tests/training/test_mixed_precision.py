@@ -47,6 +47,13 @@ def test_convolutions_round_to_float16_and_nothing_else_does(mode, rand, kind, s
         assert 0.01 * EPSILON < np.abs(a - b).max() / np.abs(a).max() < 20 * EPSILON
 
 
+@pytest.mark.parametrize("kind", [Conv2d, SpectralNormConv2d])
+def test_dilated_convolutions_stay_in_float32(kind):
+    cell = kind(3, 4, 3, dilation=2)
+    float16_convolutions(cell)
+    assert cell.dtype == ms.float32
+
+
 class Steep(nn.Cell):
     """A loss whose gradient, scaled, is beyond float32 while the scale is above 4."""
 
