@@ -58,7 +58,7 @@ class Run:
 
 AVERAGE = {"": {}, ", moving average": {"network": "generator_ema"}}
 RUNS = {
-    "base": Run("CTSDG", CTSDG | SHORT, scored=AVERAGE),
+    "base": Run("CTSDG", CTSDG | SHORT),
     "published_edges": Run("edges and gray as published", CTSDG | SHORT | {"edge_mode": "published"}),
     "no_bigff": Run("without Bi-GFF", CTSDG | SHORT, "bigff"),
     "no_cfa": Run("without CFA", CTSDG | SHORT, "cfa"),
