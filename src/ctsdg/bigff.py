@@ -3,7 +3,7 @@
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
-from src.layers.conv import Conv2d, Convolve
+from src.layers.conv import Conv2d, Convolve, convolve_in
 from src.layers.reduce import total
 
 
@@ -30,8 +30,7 @@ class BiGFF(nn.Cell):
     def _both_gates(self, both: Tensor) -> Tensor:
         """The gates' convolutions as one: they share their input."""
         first, second = self.structure_gate[0], self.texture_gate[0]
-        weight = ops.cat((first.weight, second.weight)).astype(first.dtype)
-        gates = self.convolve(both.astype(first.dtype), weight).astype(both.dtype)
+        gates = convolve_in(first.dtype, self.convolve, both, ops.cat((first.weight, second.weight)))
         return ops.bias_add(gates, ops.cat((first.bias, second.bias)))
 
     def construct(self, texture: Tensor, structure: Tensor) -> Tensor:

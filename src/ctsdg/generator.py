@@ -7,7 +7,7 @@ from src.ctsdg.cfa import CFA
 from src.ctsdg.partial_conv import PConvNormAct
 from src.ctsdg.projection import FeatureProjection
 from src.layers.activation import LeakyReLU
-from src.layers.conv import Conv2d, Convolve
+from src.layers.conv import Conv2d, Convolve, convolve_in
 from src.layers.init import init_normal
 from src.layers.membrane import Membrane
 from src.layers.resize import UpsampleBilinear, over_channels, upsample_nearest
@@ -144,8 +144,7 @@ class Generator(nn.Cell):
         of two; the first is ready before the memory for the other is needed.
         """
         conv = self.out[0]
-        weight = conv.weight[:, fused.shape[1] // 2 :]
-        output = self.convolve_fused(fused.astype(conv.dtype), weight.astype(conv.dtype)).astype(fused.dtype)
+        output = convolve_in(conv.dtype, self.convolve_fused, fused, conv.weight[:, fused.shape[1] // 2 :])
         return ops.depend(self.fusion1(fused), output), output
 
     def refine(self, half: Tensor, output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
@@ -153,8 +152,7 @@ class Generator(nn.Cell):
         half = self.fusion2(ops.cat((half, self.cfa(half)), axis=1))
         conv, tanh = self.out
         # Convolved before it is up-sampled, which is the same: three channels instead of C.
-        weight = conv.weight[:, : half.shape[1]]
-        refined = self.convolve_refined(half.astype(conv.dtype), weight.astype(conv.dtype)).astype(half.dtype)
+        refined = convolve_in(conv.dtype, self.convolve_refined, half, conv.weight[:, : half.shape[1]])
         output = tanh(ops.bias_add(output + self.upsample(refined), conv.bias))
         if self.membrane is not None:
             output = output + self.membrane(image - output, mask) * over_channels(1.0 - mask, 3)

@@ -28,7 +28,7 @@ class Conv2d(nn.Conv2d):
         self.convolve = Convolve(in_channels, out_channels, kernel_size, stride, padding, dilation)
 
     def construct(self, x: Tensor) -> Tensor:
-        x = self.convolve(x.astype(self.dtype), self.weight.astype(self.dtype)).astype(ms.float32)
+        x = convolve_in(self.dtype, self.convolve, x, self.weight)
         return ops.bias_add(x, self.bias) if self.has_bias else x
 
 
@@ -131,6 +131,11 @@ class WeightGrad(nn.Cell):
             columns = self.unfold(samples[i]).reshape(1, channels * k * k, pixels)
             grads += (self.product(douts[i].reshape(1, out_channels, pixels), columns),)
         return self.add(grads).reshape(shape)
+
+
+def convolve_in(dtype: ms.Type, convolve: Convolve, x: Tensor, weight: Tensor) -> Tensor:
+    """A convolution that computes in `dtype`. What goes in and comes out is float32."""
+    return convolve(x.astype(dtype), weight.astype(dtype)).astype(ms.float32)
 
 
 def _turn(weight: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeUniform, initializer
 
-from src.layers.conv import Convolve
+from src.layers.conv import Convolve, convolve_in
 
 
 class SpectralNormConv2d(nn.Cell):
@@ -52,7 +52,7 @@ class SpectralNormConv2d(nn.Cell):
             product = self.product_nt(v, matrix)
         sigma = self.product_nt(product, u)  # (1, 1)
         weight = self.scale(self.weight, (1.0 / sigma).reshape(()), u, v)
-        x = self.convolve(x.astype(self.dtype), weight.astype(self.dtype)).astype(ms.float32)
+        x = convolve_in(self.dtype, self.convolve, x, weight)
         return x if self.bias is None else ops.bias_add(x, self.bias)
 
 
