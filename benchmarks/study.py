@@ -140,6 +140,7 @@ def perform(name: str, args: argparse.Namespace) -> None:
         return
     print(f"== {name}", flush=True)
     resume = ["--resume"] if (folder / "run" / LAST).exists() else []
+    note_revision(folder / "revisions")
     options = TRAINING | run.options | {"save_path": folder / "run"}
     call(run.part, "train.py", data | options, args, *resume, *args.options.split())
     newest = folder / "run" / "checkpoints" / (folder / "run" / LAST).read_text().strip()
@@ -151,6 +152,16 @@ def perform(name: str, args: argparse.Namespace) -> None:
             call(run.part, "eval.py", data | files | {"baselines": ",".join(BASELINES)} | options, args)
     if not run.scored:
         wanted[0].touch()
+
+
+def note_revision(path: Path) -> None:
+    """A line for each revision of the code that a run is trained with."""
+    command = ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]
+    revision = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    before = path.read_text(encoding="utf-8").split() if path.exists() else []
+    if before[-1:] != [revision]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([*before, revision]) + "\n", encoding="utf-8")
 
 
 def call(part: str, entry_point: str, options: Options, args: argparse.Namespace, *more: str) -> None:
@@ -166,7 +177,10 @@ def call(part: str, entry_point: str, options: Options, args: argparse.Namespace
 def study_table(out: Path) -> str:
     """A row for each way in which each network was scored, and for the classical methods."""
     buckets = " | ".join(BUCKETS)
-    lines = [f"| | Iterations | Hours | {buckets} |", f"|---|---:|---:|{'---|' * len(BUCKETS)}"]
+    lines = [
+        f"| | Name | Revision | Iterations | Hours | {buckets} |",
+        f"|---|---|---|---:|---:|{'---|' * len(BUCKETS)}",
+    ]
     rows = {}
     for name, run in RUNS.items():
         for i, words in enumerate(run.scored):
@@ -174,10 +188,11 @@ def study_table(out: Path) -> str:
             if path.exists():
                 metrics = json.loads(path.read_text(encoding="utf-8"))
                 for baseline, summary in metrics["baselines"].items():
-                    rows.setdefault(baseline, table_row(summary, baseline, "", ""))
+                    rows.setdefault(baseline, table_row(summary, baseline, "", "", "", ""))
                 iterations = metrics["protocol"]["checkpoint"]["iteration"]
                 hours = f"{trained_hours(out / name / 'run' / 'metrics.csv'):.1f}"
-                rows[name, i] = table_row(metrics, run.words + words, f"{iterations:,}", hours)
+                revisions = " ".join((out / name / "revisions").read_text(encoding="utf-8").split())
+                rows[name, i] = table_row(metrics, run.words + words, name, revisions, f"{iterations:,}", hours)
     lines += [*rows.values(), "", "PSNR, SSIM and mean absolute error by hole ratio, over whole pictures.", ""]
     return "\n".join(lines)
 

@@ -45,22 +45,25 @@ def material(tmp_path_factory):
 @pytest.mark.slow
 def test_runs_are_trained_scored_and_not_done_again(material, tmp_path):
     out = tmp_path / "out"
-    done = study(*material, out, "base", "no_cfa", "--options", QUICK)
+    done = study(*material, out, "ours", "no_cfa", "--options", QUICK)
     assert done.returncode == 0, done.stderr
     masks = sorted(path.name for path in (out / "masks").iterdir())
     assert masks == [f"{2 * i:05}.png" for i in range(TEST_FACES)]
-    first, second = (json.loads((out / name / "scores0" / "metrics.json").read_text()) for name in ("base", "no_cfa"))
+    first, second = (json.loads((out / name / "scores0" / "metrics.json").read_text()) for name in ("ours", "no_cfa"))
     assert first["protocol"]["checkpoint"]["iteration"] == 2
     assert first["baselines"] == second["baselines"]
     table = (out / "study.md").read_text()
     assert table in done.stdout
     rows = [line.split(" | ")[0].strip("| ") for line in table.splitlines() if line.startswith("| ")]
-    assert rows[1:] == ["telea", "ns", "CTSDG", "CTSDG, moving average", "without CFA"]
-    psnr = f"{first['buckets']['0-20%']['psnr']:.2f} / "
-    assert psnr in next(line for line in table.splitlines() if line.startswith("| CTSDG |"))
+    ours = RUNS["ours"].words
+    assert rows[1:] == ["telea", "ns", "without CFA", ours, f"{ours}, moving average"]
+    line = next(line for line in table.splitlines() if line.startswith(f"| {ours} | ours | "))
+    assert f" | {first['buckets']['0-20%']['psnr']:.2f} / " in line
+    (revision,) = (out / "ours" / "revisions").read_text().split()
+    assert f" | {revision} | 2 | " in line
 
     written = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.name != "study.md"}
-    again = study(*material, out, "base", "no_cfa", "--options", QUICK)
+    again = study(*material, out, "ours", "no_cfa", "--options", QUICK)
     assert again.stdout.strip() == table.strip()
     assert written == {path: path.stat().st_mtime_ns for path in written}
 
