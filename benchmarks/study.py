@@ -1,4 +1,4 @@
-"""Train and score the study of docs/evaluation.md: bash scripts/study.sh FACES MASKS OUT [NAME ...]
+"""Train and score the study of docs/study.md: bash scripts/study.sh FACES MASKS OUT [NAME ...]
 
 FACES holds img_align_celeba/ and list_eval_partition.txt, MASKS test masks that are white where the hole is. OUT gets a
 folder for each run: NAME/run as train.py writes it, NAME/scores0, scores1, … as eval.py does; last, the table

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train and score what the study of docs/evaluation.md compares; --help says how.
+# Train and score what the study of docs/study.md compares; --help says how.
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 choose_python requirements.txt
