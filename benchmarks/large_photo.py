@@ -4,7 +4,6 @@ NETWORK: a checkpoint, or an exported file. Prints the seconds of loading and of
 memory, libraries included. In the picture, one of scikit-image's enlarged, both holes are filled at full resolution.
 """
 
-import resource
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ import skimage.data
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.speed import peak_memory
 from model_utils.entry import stop
 from src.errors import InputError
 from src.inference.inpainter import Inpainter
@@ -43,7 +43,7 @@ def main() -> None:
         print(f"filling: {time.perf_counter() - start:.1f} s", flush=True)
         if not np.array_equal(filled[~hole], image[~hole]):
             raise AssertionError("known pixels changed")
-    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9:.1f} GB")
+    print(f"peak memory: {peak_memory('CPU') / 1e9:.1f} GB")
 
 
 if __name__ == "__main__":

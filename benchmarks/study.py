@@ -158,10 +158,15 @@ def note_revision(path: Path) -> None:
     """A line for each revision of the code that a run is trained with."""
     command = ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]
     revision = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
-    before = path.read_text(encoding="utf-8").split() if path.exists() else []
+    before = noted_revisions(path)
     if before[-1:] != [revision]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join([*before, revision]) + "\n", encoding="utf-8")
+
+
+def noted_revisions(path: Path) -> list[str]:
+    """None for a run of before they were noted."""
+    return path.read_text(encoding="utf-8").split() if path.exists() else []
 
 
 def call(part: str, entry_point: str, options: Options, args: argparse.Namespace, *more: str) -> None:
@@ -191,7 +196,7 @@ def study_table(out: Path) -> str:
                     rows.setdefault(baseline, table_row(summary, baseline, "", "", "", ""))
                 iterations = metrics["protocol"]["checkpoint"]["iteration"]
                 hours = f"{trained_hours(out / name / 'run' / 'metrics.csv'):.1f}"
-                revisions = " ".join((out / name / "revisions").read_text(encoding="utf-8").split())
+                revisions = " ".join(noted_revisions(out / name / "revisions"))
                 rows[name, i] = table_row(metrics, run.words + words, name, revisions, f"{iterations:,}", hours)
     lines += [*rows.values(), "", "PSNR, SSIM and mean absolute error by hole ratio, over whole pictures.", ""]
     return "\n".join(lines)

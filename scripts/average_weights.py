@@ -20,13 +20,15 @@ def average(out: Path, paths: list[Path]) -> None:
     """Raises InputError where the files are not of one network, OSError where `out` cannot be written."""
     if out.exists():
         raise InputError(f"{out} is there already; choose another name")
-    sums, first = read_network(paths[0])
-    sums = {name: array.astype("float64") for name, array in sums.items()}
-    newest = first
+    arrays, newest = read_network(paths[0])
+    sums = {name: array.astype("float64") for name, array in arrays.items()}
     for path in paths[1:]:
         arrays, info = read_network(path)
-        if replace(info, iteration=0, batches_tracked=0) != replace(first, iteration=0, batches_tracked=0):
-            raise InputError(f"{path} is of another network, or has other settings, than {paths[0]}; average equals")
+        same = replace(info, iteration=newest.iteration, batches_tracked=newest.batches_tracked) == newest
+        if not same or arrays.keys() != sums.keys():
+            raise InputError(
+                f"{path} is of another network, or has other settings, than {paths[0]}; choose files of one"
+            )
         newest = max(newest, info, key=lambda info: info.iteration)
         for name, array in arrays.items():
             sums[name] += array

@@ -40,3 +40,16 @@ def test_files_of_different_networks_are_refused(tmp_path):
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"error: {files[1]} is of another network")
     assert not (tmp_path / "mean.ckpt").exists()
+
+
+def test_files_with_different_parameters_are_refused(tmp_path):
+    """As with and without a part that benchmarks/ablation.py leaves out: their settings are the same."""
+    files = [tmp_path / "whole.ckpt", tmp_path / "part.ckpt"]
+    for file, names in zip(files, ("ab", "a"), strict=True):
+        values = {name: np.ones(1, np.float32) for name in names}
+        save_network(file, values, get_model("ctsdg").info("generator", edge_mode="clean"))
+    for paths in (files, files[::-1]):
+        refused = average(tmp_path / "mean.ckpt", *paths)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith(f"error: {paths[1]} is of another network")
+        assert not (tmp_path / "mean.ckpt").exists()
