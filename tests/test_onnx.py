@@ -21,7 +21,7 @@ from src.errors import InputError
 from src.export.read_mindir import read_mindir
 from src.export.trial import example_inputs
 from src.inference.inpainter import Inpainter
-from src.inference.onnx_runtimes import OpenVINO, load_onnx
+from src.inference.onnx_runtimes import OpenVINO, all_instructions, load_onnx
 from src.layers.membrane import Membrane
 from src.models import all_models, get_model
 from tests.command_line import ROOT, words
@@ -126,11 +126,13 @@ def test_what_does_not_go_together_is_refused(onnx_file, mindir, checkpoint, cap
 def test_bfloat16_is_refused_where_the_cpu_has_none(onnx_file):
     import openvino
 
-    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    with all_instructions():
+        capable = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if capable:
         arrays = example_inputs(INFO, 2)
         rough, exact = (Inpainter(onnx_file, precision=p).complete(**arrays) for p in ("bfloat16", "float32"))
-        np.testing.assert_allclose(rough, exact, rtol=0, atol=0.1)
-        assert (rough != exact).any()
+        difference = np.square(rough - exact).mean()
+        assert 0 < difference < 2**2 / 10**4.0  # 40 dB: these weights are none that anybody trained
     else:
         assert "this CPU does not compute in it" in refusal(onnx_file, precision="bfloat16")
 
@@ -228,6 +230,59 @@ def test_rows_agree_with_mindspore(runtime, save, rand):
     network = load_onnx(save(cell, {"x": x.asnumpy()}, tuple("abcdefg")), runtime)
     for found, wanted in zip(network(x.asnumpy()), expected, strict=True):
         np.testing.assert_allclose(found, wanted.asnumpy(), rtol=0, atol=1e-5)
+
+
+class Fold(nn.Cell):
+    """Blocks of (2, 3) channels, of that kernel, stride and padding, folded to a picture of that size."""
+
+    def __init__(self, size: tuple, kernel: tuple, stride: tuple, padding: tuple) -> None:
+        super().__init__()
+        self.size, self.options = size, {"kernel_size": kernel, "stride": stride, "padding": padding}
+
+    def construct(self, x):
+        return ops.fold(x, ops.tuple_to_array(self.size), **self.options)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "patches", "native"),
+    [
+        ((8, 12), (4, 4), (2, 2), (1, 1), 4 * 6, False),  # overlapping, as CTSDG's attention
+        ((6, 12), (3, 4), (3, 2), (0, 1), 2 * 6, False),  # side by side in one direction
+        ((8, 8), (6, 1), (2, 1), (1, 0), 3 * 8, False),  # three deep
+        ((8, 8), (4, 8), (3, 8), (1, 0), 3, True),  # no whole number of strides
+        ((7, 8), (2, 2), (2, 2), (0, 0), 3 * 4, True),  # a last row that no patch covers
+    ],
+)
+def test_folds_agree_with_mindspore(size, kernel, stride, padding, patches, native, save, rand):
+    import onnx
+
+    cell, x = Fold(size, kernel, stride, padding), rand(2, 3, kernel[0] * kernel[1], patches)
+    file = save(cell, {"x": x.asnumpy()}, ("y",))
+    assert ("Col2Im" in {node.op_type for node in onnx.load(file).graph.node}) == native
+    for runtime in RUNTIMES:
+        (found,) = load_onnx(file, runtime)(x.asnumpy())
+        np.testing.assert_allclose(found, cell(x).asnumpy(), rtol=0, atol=1e-5)
+
+
+class Tiles(nn.Cell):
+    """column (2, 1, 4), row (1, 3, 1), x (2, 3, 4) -> products of tiles with x, with each other, and of other tiles."""
+
+    def construct(self, column, row, x):
+        column, row = ops.tile(column, (1, 3, 1)), ops.tile(row, (2, 1, 4))
+        return column * x, x - row, column + row, ops.tile(x, (1, 2, 1)) * 2.0
+
+
+def test_tiles_are_left_out_where_the_operator_repeats_by_itself(save, rand):
+    import onnx
+
+    cell, inputs = Tiles(), [rand(2, 1, 4), rand(1, 3, 1), rand(2, 3, 4)]
+    names = {"column": inputs[0].asnumpy(), "row": inputs[1].asnumpy(), "x": inputs[2].asnumpy()}
+    file = save(cell, names, tuple("abcd"))
+    tiles = [node.input[0] for node in onnx.load(file).graph.node if node.op_type == "Tile"]
+    assert tiles == ["x"]
+    for runtime in RUNTIMES:
+        for found, wanted in zip(load_onnx(file, runtime)(*names.values()), cell(*inputs), strict=True):
+            np.testing.assert_array_equal(found, wanted.asnumpy())
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

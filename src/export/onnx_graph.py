@@ -61,6 +61,7 @@ class OnnxGraph:
     def __init__(self) -> None:
         self.scope = Scope()
         self.constants: dict[str, np.ndarray] = {}
+        self.tiled: dict[str, Tensor] = {}  # results of Tile along axes of length 1, and what it repeats there
         self._known: dict[tuple, Tensor] = {}
         self._count = 0
 

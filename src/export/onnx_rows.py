@@ -29,6 +29,7 @@ def pair(kind: str) -> Row:
     """A primitive of two inputs, number by number. ONNX wants both of one type, MindSpore finds a common one."""
 
     def row(graph: OnnxGraph, node: Node, *inputs: object) -> Tensor:
+        inputs = without_tiles(graph, node, inputs)
         # Python's numbers take the type of the tensor beside them.
         found = {np.dtype(x.dtype) for x in inputs if isinstance(x, Tensor | np.ndarray)}
         floats = [dtype for dtype in found if dtype.kind == "f"]
@@ -36,6 +37,16 @@ def pair(kind: str) -> Row:
         return graph.op(kind, *(cast(graph, x, common) for x in inputs))
 
     return row
+
+
+def without_tiles(graph: OnnxGraph, node: Node, inputs: tuple) -> tuple:
+    """What the inputs are tiled from, where the operator repeats it by itself: tiling is slow in OpenVINO."""
+    for i, x in enumerate(inputs):
+        if isinstance(x, Tensor) and x.name in graph.tiled:
+            found = (*inputs[:i], graph.tiled[x.name], *inputs[i + 1 :])
+            if np.broadcast_shapes(*(np.shape(each) for each in found)) == node.result.shape:
+                inputs = found
+    return inputs
 
 
 def cast(graph: OnnxGraph, x: object, dtype: np.dtype) -> Tensor:
@@ -164,12 +175,54 @@ def im2col(graph, node, x):
 
 
 def col2im(graph, node, columns, size):
+    """(B, C, kernel places, patches) -> (B, C, H, W), where patches that overlap are added up.
+
+    ONNX's Col2Im is slow in OpenVINO. Where the kernel is a whole number of strides, as mostly, it is not needed: a
+    patch consists of tiles of a stride's size, and each tile of the picture is the sum of one from each patch over it.
+    """
     facts = node.attributes
-    batch, pixels = columns.shape[0], columns.shape[-1]
-    columns = graph.op("Reshape", columns, axes(batch, -1, pixels))
-    kernel = axes(*facts["kernel_size"])
-    options = {"strides": facts["stride"], "pads": facts["padding"] * 2, "dilations": facts["dilation"]}
-    return graph.op("Col2Im", columns, size.astype(np.int64), kernel, **options)
+    kernel, stride, pad = facts["kernel_size"], facts["stride"], facts["padding"]
+    batch, channels = columns.shape[:2]
+    counts = [(size[i] + 2 * pad[i] - kernel[i]) // stride[i] + 1 for i in (0, 1)]  # patches
+    tiles = [kernel[i] // stride[i] for i in (0, 1)]  # of a patch
+    whole = [(counts[i] - 1) * stride[i] + kernel[i] for i in (0, 1)]  # with its padding
+    fits = all(tiles[i] * stride[i] == kernel[i] and whole[i] == size[i] + 2 * pad[i] for i in (0, 1))
+    if not fits or facts["dilation"] != (1, 1):
+        columns = graph.op("Reshape", columns, axes(batch, -1, columns.shape[-1]))
+        options = {"strides": stride, "pads": pad * 2, "dilations": facts["dilation"]}
+        return graph.op("Col2Im", columns, size.astype(np.int64), axes(*kernel), **options)
+
+    def overlap(x: Tensor, shape: tuple[int, ...], axis: int) -> Tensor:
+        """The parts of `shape`'s axis 1, each one step further along another axis, added up."""
+        x = graph.op("Reshape", x, axes(*shape))
+        if shape[1] == 1:
+            return x
+        total = None
+        for i, part in enumerate(graph.op("Split", x, outputs=shape[1], axis=1, num_outputs=shape[1])):
+            ends = np.zeros((2, len(shape)), np.int64)
+            ends[:, axis] = i, shape[1] - 1 - i
+            part = graph.op("Pad", part, ends.reshape(-1))
+            total = part if total is None else graph.op("Add", total, part)
+        return total
+
+    (down, across), (rows, cols) = stride, counts
+    maps = overlap(columns, (batch * channels * kernel[0], tiles[1], across, rows, cols), 4)
+    cols += tiles[1] - 1
+    maps = overlap(maps, (batch * channels, tiles[0], down * across, rows, cols), 3)
+    rows += tiles[0] - 1
+    maps = graph.op("Reshape", maps, axes(batch * channels, down, across, rows, cols))
+    maps = graph.op("Transpose", maps, perm=(0, 3, 1, 4, 2))
+    picture = graph.op("Reshape", maps, axes(batch, channels, *whole))
+    if not any(pad):
+        return picture
+    return graph.op("Slice", picture, axes(*pad), axes(*(pad[i] + size[i] for i in (0, 1))), axes(2, 3))
+
+
+def tile(graph, node, x, repeats):
+    result = graph.op("Tile", x, axes(*repeats))
+    if len(repeats) == len(x.shape) and all(n == 1 or length == 1 for n, length in zip(repeats, x.shape, strict=True)):
+        graph.tiled[result.name] = x
+    return result
 
 
 def strided_slice(graph, node, x, begin, end, strides, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_mask):
@@ -281,7 +334,7 @@ ROWS: dict[str, Row] = {
     "Stack": stack,
     "StridedSlice": strided_slice,
     "TensorScatterUpdate": lambda graph, node, x, index, rows: graph.op("ScatterND", x, indices(graph, index), rows),
-    "Tile": lambda graph, node, x, repeats: graph.op("Tile", x, axes(*repeats)),
+    "Tile": tile,
     "Transpose": lambda graph, node, x, order: graph.op("Transpose", x, perm=order),
     # ONNX has Trilu, but not every runtime does.
     "Tril": lambda graph, node, x: graph.op(
