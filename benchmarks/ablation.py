@@ -53,17 +53,16 @@ class OneStream(Generator):
 
     def __init__(self, width: float = 1.0, align_corners: bool = False, seamless: bool = False) -> None:
         super().__init__(width, align_corners, seamless)
-        del self.structure_encoder, self.structure_decoder, self.bigff
+        del self.structure_encoder, self.structure_decoder
+        self.bigff = SideBySide()
         self.texture_encoder = Encoder(self.CHANNELS, width)
         self.texture_decoder = Decoder(self.CHANNELS, width, align_corners)
         init_normal(self)
 
-    def construct(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
+    def streams(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
         levels, masks = self.texture_encoder(ops.cat((image, edge, gray), axis=1), mask)
         features = self.texture_decoder(levels[-1], masks[-1], levels, masks)
-        half, output = self.narrow(ops.cat((features, features), axis=1))
-        projected = self.texture_projection(features), self.structure_projection(features)
-        return self.refine(half, output, image, mask), *projected
+        return features, features
 
 
 PARTS = {"none": Generator, "bigff": WithoutBiGFF, "cfa": WithoutCFA, "stream": OneStream}

@@ -2,7 +2,8 @@
 
 FACES holds img_align_celeba/ and list_eval_partition.txt, MASKS test masks that are white where the hole is. OUT gets a
 folder for each run: NAME/run as train.py writes it, NAME/scores0, scores1, … as eval.py does; last, the table
-OUT/study.md of all that was scored. Without a NAME, the short runs are done, one after the other.
+OUT/study.md of all that was scored, and OUT/study.png with the loss in holes over the iterations. Without a NAME, the
+short runs are done, one after the other.
 
 A run that was interrupted goes on where it was. One with scores is not done again. SIGTERM to train.py ends a run after
 its iteration, and it is scored as far as it came: long runs are given the time there is. To go on with such a run,
@@ -10,6 +11,7 @@ remove its scores.
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import subprocess
@@ -113,6 +115,7 @@ def main() -> None:
         perform(name, args)
     table = study_table(args.out)
     (args.out / "study.md").write_text(table, encoding="utf-8")
+    draw_study(args.out, args.out / "study.png")
     print(table)
 
 
@@ -126,9 +129,8 @@ def link_masks(masks: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(TEST_FACES):
         path = paths[i * len(paths) // TEST_FACES]
-        link = folder / path.name
-        if not link.exists():
-            link.symlink_to(path.resolve())
+        with contextlib.suppress(FileExistsError):  # of another study beside this one
+            (folder / path.name).symlink_to(path.resolve())
 
 
 def perform(name: str, args: argparse.Namespace) -> None:
@@ -200,6 +202,40 @@ def study_table(out: Path) -> str:
                 rows[name, i] = table_row(metrics, run.words + words, name, revisions, f"{iterations:,}", hours)
     lines += [*rows.values(), "", "PSNR, SSIM and mean absolute error by hole ratio, over whole pictures.", ""]
     return "\n".join(lines)
+
+
+def draw_study(out: Path, picture: Path) -> None:
+    """Curves of CTSDG's loss in holes: decibels where that is the loss, elsewhere L1 as a share of that of `base`.
+
+    All runs of a length see the same pictures and holes in the same order: shares have less noise than L1 itself.
+    """
+    import numpy as np
+    from PIL import Image
+
+    from src.training.curves import draw_panel, panel_size, read_losses
+
+    shares, decibels = {}, {}
+    for name, run in RUNS.items():
+        path = out / name / "run" / "metrics.csv"
+        losses = read_losses(path) if path.exists() else {}
+        if "loss_hole" not in losses or "model" in run.options:
+            continue
+        iterations, values = losses["loss_hole"]
+        if run.options.get("hole_loss") == "psnr":
+            decibels[name] = iterations, -values
+        elif name == "base" or "base" in shares:
+            shares[name] = iterations, values
+    if "base" in shares:
+        iterations, base = shares.pop("base")
+        shares = {
+            name: (steps, values / np.interp(steps, iterations, base)) for name, (steps, values) in shares.items()
+        }
+    width, height = panel_size()
+    sheet = Image.new("RGB", (2 * width, height), "white")
+    for i, (title, curves) in enumerate((("L1 in holes, of that of base", shares), ("PSNR in holes, dB", decibels))):
+        if curves:
+            sheet.paste(draw_panel(title, curves), (i * width, 0))
+    sheet.save(picture)
 
 
 def trained_hours(path: Path) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.study import RUNS, TEST_FACES, trained_hours
+from benchmarks.study import RUNS, TEST_FACES, draw_study, trained_hours
+from src.training.curves import COLOURS, PANEL, panel_size
 from tests.command_line import ROOT
 
 QUICK = "--train_iter 2 --width 0.05 --batch_size 2 --mode pynative --log_frequency_step 1"
@@ -62,7 +63,7 @@ def test_runs_are_trained_scored_and_not_done_again(material, tmp_path):
     (revision,) = (out / "ours" / "revisions").read_text().split()
     assert f" | {revision} | 2 | " in line
 
-    written = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.name != "study.md"}
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.stem != "study"}
     again = study(*material, out, "ours", "no_cfa", "--options", QUICK)
     assert again.stdout.strip() == table.strip()
     assert written == {path: path.stat().st_mtime_ns for path in written}
@@ -90,3 +91,21 @@ def test_hours_are_those_of_all_iterations(tmp_path):
         writer = csv.writer(file)
         writer.writerows([["iteration", "seconds_per_iteration"], [10, 36.0], [30, 18.0], [40, 360.0]])
     assert trained_hours(tmp_path / "metrics.csv") == pytest.approx(0.1 + 0.1 + 1)
+
+
+def test_curves_show_shares_of_base_and_decibels(tmp_path):
+    """Left a run that falls below base in its course, right one whose loss is minus decibels; in the order of RUNS."""
+    steps = np.arange(10, 1010, 10)
+    losses = {"base": np.full(100, 0.5), "no_cfa": np.linspace(0.6, 0.4, 100), "ours": -np.linspace(10, 20, 100)}
+    for name, values in losses.items():
+        (tmp_path / name / "run").mkdir(parents=True)
+        with open(tmp_path / name / "run" / "metrics.csv", "w", newline="") as file:
+            csv.writer(file).writerows([("iteration", "loss_hole"), *zip(steps, values, strict=True)])
+    draw_study(tmp_path, tmp_path / "study.png")
+    sheet, width = np.asarray(Image.open(tmp_path / "study.png")), panel_size()[0]
+    assert sheet.shape == (panel_size()[1], 2 * width, 3)
+    for panel, sign in ((sheet[:, :width], 1), (sheet[:, width:], -1)):
+        curve = (panel == COLOURS[0]).all(axis=2)
+        curve[:40] = False  # the legend
+        first, *_, last = (np.flatnonzero(curve[:, x]).mean() for x in np.flatnonzero(curve.any(axis=0)))
+        assert sign * (last - first) > PANEL[1] / 2  # rows count downwards

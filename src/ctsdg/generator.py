@@ -121,6 +121,11 @@ class Generator(nn.Cell):
         half, output, *projected = self.fuse(*self.streams(image, edge, gray, mask))
         return self.refine(half, output, image, mask), *projected
 
+    def complete(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> Tensor:
+        """The output alone: without compilation too, nothing is computed that only training needs."""
+        half, output = self.narrow(self.bigff(*self.streams(image, edge, gray, mask)))
+        return self.refine(half, output, image, mask)
+
     def streams(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
         """Features of texture and structure: (B, C, H, W) each"""
         texture_levels, texture_masks = self.texture_encoder(image, mask)

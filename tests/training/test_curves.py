@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.training.curves import MARGIN, PANEL, _running_mean, draw_curves
+from src.training.curves import COLOURS, MARGIN, PANEL, _running_mean, draw_curves, draw_panel
 
 WIDTH, HEIGHT = PANEL[0] + MARGIN[0] + 16, PANEL[1] + 2 * MARGIN[1]
 
@@ -51,6 +51,20 @@ def test_any_finite_values_have_a_picture(tmp_path, values):
 @pytest.mark.parametrize("count", [0, 1])
 def test_no_picture_of_fewer_than_two_rows(tmp_path, count):
     assert draw(tmp_path, iteration=[1][:count], loss_hole=[1][:count]) is None
+
+
+def test_curves_with_names_share_axes():
+    """The second is twice the first, over the last half of the iterations."""
+    steps = np.arange(1, 101)
+    curves = {"whole": (steps, np.full(100, 1.0)), "half": (steps[50:], np.full(50, 2.0))}
+    plot = np.asarray(draw_panel("two", curves))[MARGIN[1] + 40 :, MARGIN[0] :]  # without the names
+    first, second = (np.argwhere((plot == colour).all(axis=2)) for colour in COLOURS[:2])
+    assert first[:, 0].min() > PANEL[1] - 45  # at the bottom
+    assert first[:, 1].min() <= 2
+    assert second.size == 0  # at the top, above what was cut out
+    top = np.asarray(draw_panel("two", curves))[: MARGIN[1] + 3, MARGIN[0] :]
+    columns = np.argwhere((top == COLOURS[1]).all(axis=2))[:, 1]
+    assert abs(columns.min() - PANEL[0] / 2) < 4
 
 
 def test_running_mean_is_over_a_twentieth():
