@@ -27,19 +27,15 @@ class BiGFF(nn.Cell):
     def _gate(channels: int) -> nn.SequentialCell:
         return nn.SequentialCell(Conv2d(2 * channels, channels, 3))
 
-    def _both_gates(self, texture: Tensor, structure: Tensor) -> Tensor:
-        """The gates' convolutions as one, (B, 2C, H, W): they share their input."""
+    def _both_gates(self, both: Tensor) -> Tensor:
+        """The gates' convolutions as one: they share their input."""
         first, second = self.structure_gate[0], self.texture_gate[0]
-        weight, bias = ops.cat((first.weight, second.weight)), ops.cat((first.bias, second.bias))
-        return ops.bias_add(
-            convolve_in(first.dtype, self.convolve, ops.cat((texture, structure), axis=1), weight), bias
-        )
+        gates = convolve_in(first.dtype, self.convolve, both, ops.cat((first.weight, second.weight)))
+        return ops.bias_add(gates, ops.cat((first.bias, second.bias)))
 
     def construct(self, texture: Tensor, structure: Tensor) -> Tensor:
-        # Here too without names: what has no name goes early.
-        to_texture, to_structure = ops.split(
-            ops.sigmoid(self._both_gates(texture, structure)), texture.shape[1], axis=1
-        )
+        both = ops.cat((texture, structure), axis=1)  # (B, 2C, H, W)
+        to_texture, to_structure = ops.split(ops.sigmoid(self._both_gates(both)), texture.shape[1], axis=1)
 
         texture = texture + self.times(to_texture * structure, self.texture_gamma)
         # The published weights gate the updated texture, not the input; keep this order.

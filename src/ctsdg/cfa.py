@@ -36,30 +36,26 @@ class RegionAffinityLearning(nn.Cell):
         keys = patches * repeat_channels(self.softmax_scale / norm, patches.shape[1])
 
         rows = _divisor(height, self.LARGEST // (height * width * width))
-        parts, strip = (), None
+        strips = ()
         for top in range(0, height, rows):
             queries = patches[:, :, top * width : (top + rows) * width]
-            if top == 0:
-                strip = self._paste(self.attend(queries, keys, blocks), rows, width)
-                middle = strip[:, :, 1:-2]  # its first row is padding
-            else:
-                queries = ops.depend(queries, strip)  # one after the other, or all are in memory at once
-                above, strip = strip, self._paste(self.attend(queries, keys, blocks), rows, width)
-                parts += (above[:, :, -2:] + strip[:, :, :2],)  # two rows of each strip lie on the next one's
-                middle = strip[:, :, 2:-2]
-            if middle.shape[2]:
-                parts += (middle,)
-        return ops.cat((*parts, strip[:, :, -2:-1]), axis=2)
+            if strips:
+                queries = ops.depend(queries, strips[-1])  # one after the other, or all are in memory at once
+            strips += (self._paste(self.attend(queries, keys, blocks), rows, width),)
+        if len(strips) == 1:
+            return strips[0][:, :, 1:-1] * 0.25
+        # Each strip reaches one row into its neighbours: they are blocks of one column that overlap.
+        strips = ops.stack(strips, axis=-1).reshape(features.shape[0], features.shape[1], -1, len(strips))
+        size = ops.tuple_to_array((2 * height, 2 * width))
+        kernel, stride = (2 * rows + 2, 2 * width), (2 * rows, 2 * width)
+        return ops.fold(strips, size, kernel, padding=(1, 0), stride=stride) * 0.25
 
     @staticmethod
     def _paste(blocks: Tensor, rows: int, width: int) -> Tensor:
-        """The mean of overlapping blocks of some rows of patches, (B, 16C, rows·width) -> (B, C, 2·rows + 2, 2·width)
-
-        In the first and the last two rows half of it: the other half is the neighbours'.
-        """
+        """Overlapping blocks of some rows of patches, (B, 16C, rows·width) -> (B, C, 2·rows + 2, 2·width)"""
         blocks = blocks.reshape(blocks.shape[0], -1, 16, rows * width)
         size = ops.tuple_to_array((2 * rows + 2, 2 * width))
-        return ops.fold(blocks, size, 4, padding=(0, 1), stride=2) * 0.25
+        return ops.fold(blocks, size, 4, padding=(0, 1), stride=2)
 
 
 @ops.constexpr

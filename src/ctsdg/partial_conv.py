@@ -28,18 +28,16 @@ class PartialConv(nn.Cell):
         self.times_map = MapProduct()
 
     def construct(self, groups: tuple, masks: tuple) -> tuple:
-        # Masks and the ratio stay in float32: in float16 the 1e-8 would vanish.
-        count = ops.conv2d(_join(masks), self.window, None, self.stride, "pad", self.padding)  # (B, 1, H', W')
-        mask = ops.clamp(count, 0.0, 1.0)
-        scale = self.window_size / (count + 1e-8) * mask
-        # Maps without names of their own: without compilation they go as soon as the next one is there.
-        return self.times_map(self.conv(self._known(groups, masks)), scale), mask
-
-    def _known(self, groups: tuple, masks: tuple) -> Tensor:
         known = ()
         for features, mask in zip(groups, masks):  # noqa: B905 (graph mode has no strict)
             known += (self.times_map(features, mask),)
-        return _join(known)
+        features, mask = _join(known), _join(masks)
+
+        # Masks and the ratio stay in float32: in float16 the 1e-8 would vanish.
+        count = ops.conv2d(mask, self.window, None, self.stride, "pad", self.padding)  # (B, 1, H', W')
+        mask = ops.clamp(count, 0.0, 1.0)
+        scale = self.window_size / (count + 1e-8) * mask
+        return self.times_map(self.conv(features), scale), mask
 
 
 class PConvNormAct(nn.Cell):
