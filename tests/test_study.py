@@ -104,8 +104,8 @@ def test_curves_show_shares_of_base_and_decibels(tmp_path):
     draw_study(tmp_path, tmp_path / "study.png")
     sheet, width = np.asarray(Image.open(tmp_path / "study.png")), panel_size()[0]
     assert sheet.shape == (panel_size()[1], 2 * width, 3)
-    for panel, sign in ((sheet[:, :width], 1), (sheet[:, width:], -1)):
-        curve = (panel == COLOURS[0]).all(axis=2)
+    for panel, place, sign in ((sheet[:, :width], 1, 1), (sheet[:, width:], 0, -1)):
+        curve = (panel == COLOURS[place]).all(axis=2)
         curve[:40] = False  # the legend
         first, *_, last = (np.flatnonzero(curve[:, x]).mean() for x in np.flatnonzero(curve.any(axis=0)))
         assert sign * (last - first) > PANEL[1] / 2  # rows count downwards
