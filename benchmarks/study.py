@@ -2,8 +2,8 @@
 
 FACES holds img_align_celeba/ and list_eval_partition.txt, MASKS test masks that are white where the hole is. OUT gets a
 folder for each run: NAME/run as train.py writes it, NAME/scores0, scores1, … as eval.py does; last, the table
-OUT/study.md of all that was scored, and OUT/study.png with the loss in holes over the iterations. Without a NAME, the
-short runs are done, one after the other.
+OUT/study.md of all that was scored, and OUT/study.png with CTSDG's loss in holes over the iterations. Without a NAME,
+the short runs are done, one after the other.
 
 A run that was interrupted goes on where it was. One with scores is not done again. SIGTERM to train.py ends a run after
 its iteration, and it is scored as far as it came: long runs are given the time there is. To go on with such a run,
@@ -226,16 +226,17 @@ def draw_study(out: Path, picture: Path) -> None:
                 decibels[name] = steps, -values
             else:
                 l1[name] = steps, values
-    panels = [("PSNR in holes, dB", decibels)]
+    panels = [("PSNR in holes, dB", decibels)] if decibels else []
     if l1:
         one, (at, reference) = next(iter(l1.items()))
         shares = {name: (steps, values / np.interp(steps, at, reference)) for name, (steps, values) in l1.items()}
         panels.insert(0, (f"L1 in holes, as a share of that of {one}", shares))
+    if not panels:
+        return
     width, height = panel_size()
-    sheet = Image.new("RGB", (2 * width, height), "white")
+    sheet = Image.new("RGB", (len(panels) * width, height))
     for i, (title, curves) in enumerate(panels):
-        if curves:
-            sheet.paste(draw_panel(title, curves), (i * width, 0))
+        sheet.paste(draw_panel(title, curves), (i * width, 0))
     sheet.save(picture)
 
 
