@@ -76,7 +76,7 @@ RUNS = {
     "upsampler": Run("", {"model": "upsampler", "vgg_loss_w": 0} | LONG, scored={}, short=False),
     "dgts": Run(
         "DGTS",
-        # The published rates are for a ResNet-50 that was trained before, and ten times as many iterations.
+        # The published rates are for a ResNet-50 that was trained before, and for far more iterations.
         {"model": "dgts", "style_loss_w": 0, "pretrained_resnet": "none", "gen_lr_train": 5e-4, "backbone_lr": 5e-4}
         | LONG,
         scored={
