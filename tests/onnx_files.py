@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from src.inference.onnx_runtimes import all_instructions
 from src.inference.sidecar import sha256
 
 RUNTIMES = ("openvino", "onnxruntime")
@@ -14,6 +15,14 @@ def require_packages() -> None:
     """Skip the test, or what asks, where a package is missing."""
     for package in ("onnx", *RUNTIMES):
         pytest.importorskip(package, reason="pip install -r requirements-onnx.txt")
+
+
+def has_bfloat16() -> bool:
+    """Whether OpenVINO computes in bfloat16 on this CPU."""
+    import openvino
+
+    with all_instructions():
+        return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def from_mindir(path: Path, folder: Path) -> Path:

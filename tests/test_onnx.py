@@ -21,11 +21,11 @@ from src.errors import InputError
 from src.export.read_mindir import read_mindir
 from src.export.trial import example_inputs
 from src.inference.inpainter import Inpainter
-from src.inference.onnx_runtimes import OpenVINO, all_instructions, load_onnx
+from src.inference.onnx_runtimes import OpenVINO, load_onnx
 from src.layers.membrane import Membrane
 from src.models import all_models, get_model
 from tests.command_line import ROOT, words
-from tests.onnx_files import RUNTIMES, from_mindir, require_packages
+from tests.onnx_files import RUNTIMES, from_mindir, has_bfloat16, require_packages
 
 require_packages()
 INFO = get_model("ctsdg").info("generator", image_size=128, edge_mode="clean", sigma=1.5)
@@ -124,11 +124,7 @@ def test_what_does_not_go_together_is_refused(onnx_file, mindir, checkpoint, cap
 
 
 def test_bfloat16_is_refused_where_the_cpu_has_none(onnx_file):
-    import openvino
-
-    with all_instructions():
-        capable = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    if capable:
+    if has_bfloat16():
         arrays = example_inputs(INFO, 2)
         rough, exact = (Inpainter(onnx_file, precision=p).complete(**arrays) for p in ("bfloat16", "float32"))
         difference = np.square(rough - exact).mean()
@@ -249,6 +245,8 @@ class Fold(nn.Cell):
         ((8, 12), (4, 4), (2, 2), (1, 1), 4 * 6, False),  # overlapping, as CTSDG's attention
         ((6, 12), (3, 4), (3, 2), (0, 1), 2 * 6, False),  # side by side in one direction
         ((8, 8), (6, 1), (2, 1), (1, 0), 3 * 8, False),  # three deep
+        ((8, 6), (10, 6), (8, 6), (1, 0), 1, False),  # a single one, whose stride does not matter: as CTSDG's strip
+        ((8, 8), (4, 8), (2, 3), (1, 0), 4, False),  # a single one across
         ((8, 8), (4, 8), (3, 8), (1, 0), 3, True),  # no whole number of strides
         ((7, 8), (2, 2), (2, 2), (0, 0), 3 * 4, True),  # a last row that no patch covers
     ],

@@ -184,31 +184,19 @@ def col2im(graph, node, columns, size):
     kernel, stride, pad = facts["kernel_size"], facts["stride"], facts["padding"]
     batch, channels = columns.shape[:2]
     counts = [(size[i] + 2 * pad[i] - kernel[i]) // stride[i] + 1 for i in (0, 1)]  # patches
+    stride = [kernel[i] if counts[i] == 1 else stride[i] for i in (0, 1)]  # from one to the next
     tiles = [kernel[i] // stride[i] for i in (0, 1)]  # of a patch
     whole = [(counts[i] - 1) * stride[i] + kernel[i] for i in (0, 1)]  # with its padding
     fits = all(tiles[i] * stride[i] == kernel[i] and whole[i] == size[i] + 2 * pad[i] for i in (0, 1))
     if not fits or facts["dilation"] != (1, 1):
         columns = graph.op("Reshape", columns, axes(batch, -1, columns.shape[-1]))
-        options = {"strides": stride, "pads": pad * 2, "dilations": facts["dilation"]}
+        options = {"strides": facts["stride"], "pads": pad * 2, "dilations": facts["dilation"]}
         return graph.op("Col2Im", columns, size.astype(np.int64), axes(*kernel), **options)
 
-    def overlap(x: Tensor, shape: tuple[int, ...], axis: int) -> Tensor:
-        """The parts of `shape`'s axis 1, each one step further along another axis, added up."""
-        x = graph.op("Reshape", x, axes(*shape))
-        if shape[1] == 1:
-            return x
-        total = None
-        for i, part in enumerate(graph.op("Split", x, outputs=shape[1], axis=1, num_outputs=shape[1])):
-            ends = np.zeros((2, len(shape)), np.int64)
-            ends[:, axis] = i, shape[1] - 1 - i
-            part = graph.op("Pad", part, ends.reshape(-1))
-            total = part if total is None else graph.op("Add", total, part)
-        return total
-
     (down, across), (rows, cols) = stride, counts
-    maps = overlap(columns, (batch * channels * kernel[0], tiles[1], across, rows, cols), 4)
+    maps = overlapped(graph, columns, (batch * channels * kernel[0], tiles[1], across, rows, cols), 4)
     cols += tiles[1] - 1
-    maps = overlap(maps, (batch * channels, tiles[0], down * across, rows, cols), 3)
+    maps = overlapped(graph, maps, (batch * channels, tiles[0], down * across, rows, cols), 3)
     rows += tiles[0] - 1
     maps = graph.op("Reshape", maps, axes(batch * channels, down, across, rows, cols))
     maps = graph.op("Transpose", maps, perm=(0, 3, 1, 4, 2))
@@ -216,6 +204,20 @@ def col2im(graph, node, columns, size):
     if not any(pad):
         return picture
     return graph.op("Slice", picture, axes(*pad), axes(*(pad[i] + size[i] for i in (0, 1))), axes(2, 3))
+
+
+def overlapped(graph: OnnxGraph, x: Tensor, shape: tuple[int, ...], axis: int) -> Tensor:
+    """x in that shape, and the parts of its axis 1, each one step further along another axis, added up."""
+    x = graph.op("Reshape", x, axes(*shape))
+    if shape[1] == 1:
+        return x
+    total = None
+    for i, part in enumerate(split(graph, None, x, 1, shape[1])):
+        ends = np.zeros((2, len(shape)), np.int64)
+        ends[:, axis] = i, shape[1] - 1 - i
+        part = graph.op("Pad", part, ends.reshape(-1))
+        total = part if total is None else graph.op("Add", total, part)
+    return total
 
 
 def tile(graph, node, x, repeats):
