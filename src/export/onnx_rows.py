@@ -239,6 +239,11 @@ def strided_slice(graph, node, x, begin, end, strides, begin_mask, end_mask, ell
     return graph.op("Squeeze", part, axes(*gone)) if gone else part
 
 
+def slice_of_size(graph, node, x, begin, size):
+    last = axes(*(first + length for first, length in zip(begin, size, strict=True)))
+    return graph.op("Slice", x, axes(*begin), last, axes(*range(len(begin))))
+
+
 def split(graph, node, x, axis, count):
     return graph.op("Split", x, outputs=count, axis=axis, num_outputs=count)
 
@@ -331,6 +336,7 @@ ROWS: dict[str, Row] = {
     "MirrorPad": mirror_pad,
     "Reshape": lambda graph, node, x, _: graph.op("Reshape", x, axes(*node.result.shape)),
     "ResizeBilinearV2": resize_bilinear,
+    "Slice": slice_of_size,
     "Split": split,
     "Squeeze": lambda graph, node, x, dims: graph.op("Squeeze", x, axes(*dims)),
     "Stack": stack,
@@ -338,6 +344,7 @@ ROWS: dict[str, Row] = {
     "TensorScatterUpdate": lambda graph, node, x, index, rows: graph.op("ScatterND", x, indices(graph, index), rows),
     "Tile": tile,
     "Transpose": lambda graph, node, x, order: graph.op("Transpose", x, perm=order),
+    "ZerosLike": lambda graph, node, x: graph.op("Expand", np.zeros((), node.result.dtype), axes(*node.result.shape)),
     # ONNX has Trilu, but not every runtime does.
     "Tril": lambda graph, node, x: graph.op(
         "Mul", x, np.tril(np.ones(node.result.shape, node.result.dtype), node.attributes["diagonal"])

@@ -47,7 +47,7 @@ def test_affinity_in_strips_equals_affinity_at_once_and_so_does_its_gradient(mod
         return affinity(features).asnumpy(), gradients(affinity, (features,), upstream)[0]
 
     whole, grad = results()
-    monkeypatch.setattr(RegionAffinityLearning, "LARGEST", 24 * 6 * rows)  # of 4 rows with 6 of the 24 patches
+    monkeypatch.setattr(RegionAffinityLearning, "LARGEST", 2 * 24 * 6 * rows)  # of 4 rows with 6 of the 24 patches
     in_strips, grad_in_strips = results()
     np.testing.assert_allclose(in_strips, whole, rtol=0, atol=1e-6)
     np.testing.assert_allclose(grad_in_strips, grad, rtol=0, atol=1e-5)
@@ -59,7 +59,7 @@ def test_a_flat_map_rebuilds_itself(mode):
     rebuilt = RegionAffinityLearning()(features).asnumpy()
     inside = rebuilt[..., 4:-4, 4:-4]
     np.testing.assert_allclose(inside, inside.mean(), rtol=1e-5)
-    assert 2.5 < inside.mean() <= 3.0
+    assert 2.5 < inside.mean() <= 3.0 + 1e-5
 
 
 def test_a_map_of_zeros_has_no_norm_but_a_result(mode):
