@@ -12,7 +12,7 @@ class RegionAffinityLearning(nn.Cell):
     features: (B, C, H, W), H and W even -> (B, C, H, W)
 
     The published code convolves with the patches of one sample at a time; as matrix products the samples are a batch.
-    Patches overlap, so less than half of the multiplications are needed. A patch to compare is three lines of three
+    Patches overlap, so about half of the multiplications are enough. A patch to compare is three lines of three
     pixels: its products with the others are sums of products of lines, each of which three patches share. A block to
     paste is two halves, of which the next block below shares one: so affinities are added up before they weight them.
 
@@ -118,7 +118,7 @@ class _Attend(nn.Cell):
         total = self.beside((x,) + (zeros,) * (count - 1))
         for k in range(1, count):
             part = self.beside((zeros,) * k + (x,) + (zeros,) * (count - 1 - k))
-            # As parts of rows: zeros below and above would be constants as long as the map is large.
+            # Row by row: zeros above and below would be constants of `width` whole rows, in exported files too.
             parts = (self.rows(total, 0, k * width),)
             if rows > width:
                 parts += (self.rows(total, k * width, rows - width) + self.rows(part, 0, rows - width),)

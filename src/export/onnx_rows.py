@@ -344,7 +344,6 @@ ROWS: dict[str, Row] = {
     "TensorScatterUpdate": lambda graph, node, x, index, rows: graph.op("ScatterND", x, indices(graph, index), rows),
     "Tile": tile,
     "Transpose": lambda graph, node, x, order: graph.op("Transpose", x, perm=order),
-    "ZerosLike": lambda graph, node, x: graph.op("Expand", np.zeros((), node.result.dtype), axes(*node.result.shape)),
     # ONNX has Trilu, but not every runtime does.
     "Tril": lambda graph, node, x: graph.op(
         "Mul", x, np.tril(np.ones(node.result.shape, node.result.dtype), node.attributes["diagonal"])

@@ -59,7 +59,7 @@ def test_a_flat_map_rebuilds_itself(mode):
     rebuilt = RegionAffinityLearning()(features).asnumpy()
     inside = rebuilt[..., 4:-4, 4:-4]
     np.testing.assert_allclose(inside, inside.mean(), rtol=1e-5)
-    assert 2.5 < inside.mean() <= 3.0 + 1e-5
+    assert 2.5 < inside.mean() <= 3.0 * (1 + 1e-6)  # no more than the map, but for float32's rounding
 
 
 def test_a_map_of_zeros_has_no_norm_but_a_result(mode):
