@@ -26,9 +26,9 @@ def main(config: Config) -> None:
     checkpoint = checkpoint_or_shipped(config)
     onnx = runs_without_mindspore(checkpoint, config.device_target)
     prepare(config)
-    from src.data.dataset import EvaluationSamples
     from src.data.images import check_headers, list_images, list_split
     from src.data.masks import check_masks
+    from src.data.samples import EvaluationSamples
     from src.evaluation.baselines import BASELINES
     from src.evaluation.buckets import COLUMNS
     from src.evaluation.evaluation import Evaluation, baseline_method, network_method

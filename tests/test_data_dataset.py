@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data.dataset import EvaluationSamples, TrainingSamples, build_training_dataset, iterate
+from src.data.dataset import build_training_dataset, iterate
 from src.data.images import list_images, normalise
+from src.data.samples import EvaluationSamples, TrainingSamples
 from src.errors import InputError
 
 SIZE = 16

@@ -14,8 +14,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import eval as entry_point
 from model_utils.entry import run
-from src.data.dataset import EvaluationSamples
 from src.data.images import to_uint8
+from src.data.samples import EvaluationSamples
 from src.evaluation.baselines import inpaint_baseline
 from src.evaluation.evaluation import Evaluation, baseline_method, score
 from src.evaluation.image_quality import PROTOCOLS

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from src.data.dataset import EvaluationSample, EvaluationSamples
 from src.data.images import normalise
+from src.data.samples import EvaluationSample, EvaluationSamples
 from src.evaluation.baselines import inpaint_baseline
 from src.evaluation.buckets import FID, METRICS, Score, Scores, hole_ratio
 from src.evaluation.image_quality import Protocol, mae, psnr, ssim

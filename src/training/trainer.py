@@ -9,10 +9,10 @@ import yaml
 from mindspore import Tensor
 
 from src.checkpoint import fill, read_network, save_network
-from src.data.dataset import TrainingSamples, build_training_dataset, iterate
-from src.data.images import check_headers, list_images, list_split, to_uint8
-from src.data.masks import check_masks
+from src.data.dataset import build_training_dataset, iterate
+from src.data.images import to_uint8
 from src.data.picture_sheet import Row, picture_sheet
+from src.data.samples import TrainingSamples, training_samples
 from src.errors import InputError
 from src.models import get_model
 from src.network_info import NetworkInfo
@@ -37,7 +37,8 @@ class Trainer:
         self.total = config.train_iter + config.finetune_iter
         if self.total == 0:
             raise InputError("there is nothing to train: --train_iter and --finetune_iter are both 0")
-        self.samples = training_samples(config, training.MODEL)
+        with_structure = "edge_mode" in get_model(training.MODEL).settings
+        self.samples = training_samples(config, with_structure)
         self.model = training(config)
         columns = ("iteration", "stage", *self.model.LOSSES, "skipped_steps", "seconds_per_iteration")
         self.run = RunFolder(config.save_path, columns, config.keep_checkpoint_max)
@@ -160,33 +161,6 @@ class Trainer:
                 "before. --resume with a lower --gen_lr_train or --gen_lr_finetune may help"
             )
         save_checkpoint(self.run, self.model, stage, self.done)
-
-
-def training_samples(config, model: str) -> TrainingSamples:
-    """The pictures and masks of a run, every file's header read once so that a broken one stops it here."""
-    with_structure = "edge_mode" in get_model(model).settings
-    images = list_split(config.data_root, config.anno_path, "train")
-    check_headers(images, config.center_crop)
-    masks = []
-    if config.train_masks_root:
-        masks = list_images(config.train_masks_root)
-        check_masks(masks, config.mask_polarity)
-    elif config.hole_min > config.hole_max:
-        raise InputError(f"--hole_min {config.hole_min} is above --hole_max {config.hole_max}")
-    return TrainingSamples(
-        images,
-        config.image_size,
-        config.seed,
-        mask_paths=masks,
-        mask_polarity=config.mask_polarity,
-        mask_pairing=config.mask_pairing,
-        hole_min=config.hole_min,
-        hole_max=config.hole_max,
-        center_crop=config.center_crop,
-        window_scale=config.window_scale,
-        edge_mode=config.edge_mode if with_structure else None,
-        sigma=config.sigma,
-    )
 
 
 def finite_weights(model: ModelTraining) -> bool:

@@ -6,7 +6,7 @@ from mindspore import Tensor, nn
 from PIL import Image
 
 from src.checkpoint import read_network
-from src.data.dataset import TrainingSamples
+from src.data.samples import TrainingSamples
 from src.training.train_step import Average, TrainOneStepCell
 from tests.training.conftest import assert_same, rows, weights
 from tests.training.test_trainer import refused
