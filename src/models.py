@@ -66,8 +66,6 @@ class Model:
     build: Callable[..., "nn.Cell"] | None = None
     build_options: Sequence[str] = ()
     inputs: Sequence[TensorInfo] = ()
-    size_multiple: int = 1  # sides of pictures that the network takes are multiples of this …
-    any_size: bool = False  # … and need not be the image_size it was trained with
 
     # Export: the part of example pictures that is hole, from and to; networks within the one that inpaints.
     example_holes: Sequence[tuple[float, float]] = ((0.2, 0.4),)

@@ -1,4 +1,3 @@
-import itertools
 import shutil
 import threading
 from pathlib import Path
@@ -10,10 +9,12 @@ from skimage import data
 
 from src.data.edges import edge_and_gray
 from src.data.images import normalise
+from src.data.pyramid import depth, fill_radius
 from src.errors import InputError
 from src.export.trial import example_inputs
+from src.inference.filling import fill_by_scales
 from src.inference.inpainter import Inpainter
-from src.inference.windows import Box, Hole, Planner, Window, shrink
+from src.inference.windows import Box, cover, regions
 from src.models import get_model
 
 INFO = get_model("ctsdg").info("generator", image_size=128, edge_mode="clean", sigma=1.5)
@@ -109,67 +110,99 @@ def test_what_a_hole_holds_does_not_matter(height, width, bar):
             np.testing.assert_array_equal(a * one[1], b * other[1])
 
 
-def planner(shape: tuple[int, int], *holes: tuple[slice, slice], sides: tuple[int, ...] = (64, 96, 128)) -> Planner:
-    hole = np.zeros(shape, bool)
-    for part in holes:
-        hole[part] = True
-    return Planner(hole, sides, 64)
+def test_regions_show_what_windows_need_and_do_not_meet():
+    hole = np.zeros((1000, 2000), bool)
+    hole[500:520, 700:720] = hole[500:510, 760:770] = True  # near: their windows meet
+    hole[400:600, 1500:1700] = True  # 100 deep, three halvings: half a window of 128 is 512 pixels
+    assert regions(hole[:, :1000], 128) == [Box(436, 636, 584, 834)]
+    assert sorted(regions(hole, 128)) == [Box(0, 988, 1000, 2000), Box(436, 636, 584, 834)]
+    hole[500, 1000] = True
+    assert sorted(regions(hole, 128)) == [Box(0, 936, 1000, 2000), Box(436, 636, 584, 834)]
 
 
-def test_a_picture_that_fits_into_a_window_is_seen_whole():
-    for shape, side in (((50, 64), 64), ((70, 3), 96), ((128, 128), 128)):
-        assert planner(shape, np.s_[2:-1, 1]).plan() == ([Window(Box(0, 0, *shape), Box(0, 0, *shape), 0, side)], [])
+def test_every_pixel_is_in_the_middle_of_a_window():
+    target = strokes(300, 500)
+    windows = cover(target, 128, 80)
+    assert all((w.bottom - w.top, w.right - w.left) == (128, 128) for w in windows)
+    covered = np.zeros_like(target)
+    for window in windows:
+        # At the borders of the image windows move inwards, and their middle reaches the border.
+        middle = [
+            slice(start + (24 if start else 0), end - (24 if end < length else 0))
+            for start, end, length in zip(window[:2], window[2:], target.shape, strict=True)
+        ]
+        covered[tuple(middle)] = True
+    assert covered[target].all()
+    assert len(windows) < 20
 
 
-def test_a_small_hole_is_in_the_middle_of_a_window_at_full_resolution():
-    windows, large = planner((500, 1000), np.s_[300:320, 700:732]).plan()
-    assert windows == [Window(Box(278, 684, 342, 748), Box(300, 700, 320, 732), 0, 64)]
-    assert not large
-    (wider,), _ = planner((500, 1000), np.s_[300:340, 700:732]).plan()  # 40 pixels are over half of 64
-    assert (wider.side, wider.view) == (96, Box(272, 668, 368, 764))
-    (moved,), _ = planner((500, 1000), np.s_[490:500, 0:9]).plan()
-    assert moved.view == Box(436, 0, 500, 64)
+def test_a_wires_windows_follow_its_length():
+    lengths = {}
+    for side in (800, 1600):
+        wire = np.zeros((side, side), bool)
+        for i in range(14):
+            np.fill_diagonal(wire[:, i:], True)
+        lengths[side] = len(cover(wire, 128, 80))
+    assert lengths[800] <= 12 and 1.8 < lengths[1600] / lengths[800] < 2.2
 
 
-def test_specks_share_windows_and_far_holes_do_not():
-    near, far = [np.s_[100 + 9 * i : 101 + 9 * i, 100] for i in range(4)], np.s_[400, 900]
-    windows, _ = planner((500, 1000), *near, far).plan()
-    assert [window.block for window in windows] == [Box(100, 100, 128, 101), Box(400, 900, 401, 901)]
+def test_a_window_is_in_the_middle_of_a_small_hole():
+    target = np.zeros((500, 1000), bool)
+    target[300:320, 700:732] = True
+    assert cover(target, 64, 40) == [Box(278, 684, 342, 748)]
+    target = np.zeros((500, 1000), bool)
+    target[490:, :9] = True
+    assert cover(target, 64, 40) == [Box(436, 0, 500, 64)]
 
 
-def test_a_long_thin_hole_is_covered_block_by_block_at_full_resolution():
-    plan = planner((500, 1000), np.s_[250:254, 10:990])
-    _, (scratch,) = plan.plan()
-    blocks = plan.covering(scratch, scratch.level)
-    assert (scratch.level, len(blocks)) == (0, 31)
-    assert sum(plan.count(window.block) for window in blocks) == 4 * 980
-    assert all(window.block.extent <= 32 and plan.mostly_known(window.view) for window in blocks)
+class Recorder:
+    """Fills windows with one colour, and keeps them."""
+
+    def __init__(self, colour: float) -> None:
+        self.colour, self.samples = colour, []
+
+    def run(self, image: np.ndarray, hole: np.ndarray, side: int) -> np.ndarray:
+        filling = fill_by_scales(image, hole, side)
+        try:
+            samples = next(filling)
+            while True:
+                self.samples += samples
+                outputs = [np.where(s.known[..., None], s.image, self.colour).astype(np.float32) for s in samples]
+                samples = filling.send(outputs)
+        except StopIteration as stop:
+            return stop.value
 
 
-def test_a_thick_hole_is_filled_at_a_resolution_that_shows_enough_around_it():
-    plan = planner((4000, 4000), np.s_[300:700, 300:700])
-    windows, (hole,) = plan.plan()
-    assert hole == Hole(Box(300, 300, 700, 700), 3, 64)  # an eighth: windows of 512 pixels of the picture
-    assert windows == plan.covering(hole, hole.level)
-    assert [window.view.extent for window in windows] == [512] * 4
-    assert all(plan.mostly_known(window.view) for window in windows)
-    assert not all(plan.mostly_known(window.view) for window in plan.covering(hole, 2))
+@pytest.mark.parametrize("shape", [(128, 128), (50, 64), (3, 70), (97, 128)])
+def test_an_image_that_fits_into_a_window_is_seen_whole_once(shape):
+    network, image = Recorder(9), np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
+    hole = strokes(*shape)
+    filled = network.run(image, hole, 128)
+    assert len(network.samples) == 1
+    np.testing.assert_array_equal(filled, np.where(hole[..., None], 9, image))
 
 
-def test_where_nothing_coarser_would_show_more_the_picture_is_seen_whole():
-    plan = planner((900, 700), np.s_[:, :])
-    _, (hole,) = plan.plan()
-    (window,) = plan.covering(hole, hole.level)
-    assert (hole.level, window.view) == (4, Box(0, 0, 900, 700))
+def test_a_hole_within_the_radius_needs_one_scale():
+    network, image = Recorder(9), np.full((400, 600, 3), 50, np.uint8)
+    hole = np.zeros((400, 600), bool)
+    hole[180 : 180 + 2 * fill_radius(128), 60:540] = True
+    network.run(image, hole, 128)
+    # A hole of this width is never known, and as wide in every window that shows it.
+    assert {int((~s.known).any(1).sum()) for s in network.samples} == {2 * fill_radius(128)}
 
 
-def test_blocks_of_one_turn_do_not_touch():
-    plan = planner((1000, 1000), np.s_[300:700, 300:700])
-    _, (hole,) = plan.plan()
-    for turn in range(4):
-        blocks = [window.block.grown(4, (1000, 1000)) for window in plan.covering(hole, 0) if window.turn == turn]
-        assert len(blocks) > 30
-        assert not any(a.meets(b) for a, b in itertools.combinations(blocks, 2))
+def test_what_is_deeper_than_the_radius_counts_as_known_from_the_coarser_filling():
+    network, image = Recorder(200), np.full((600, 600, 3), 50, np.uint8)
+    hole = np.zeros((600, 600), bool)
+    hole[200:400, 200:400] = True
+    filled = network.run(image, hole, 128)
+    radius = fill_radius(128)
+    for sample in network.samples:
+        assert depth(~sample.known).max() <= radius
+    inside = [s.image[s.known] for s in network.samples[-1:]]
+    assert {50, 200} <= set(np.unique(inside))  # around the hole, and deep in it
+    assert (filled[hole] == 200).all()
+    assert (filled[~hole] == 50).all()
 
 
 def test_a_small_hole_in_a_large_photo_is_filled_as_in_the_crop_around_it(checkpoint):
@@ -253,14 +286,6 @@ def test_two_threads_use_one_inpainter(checkpoint):
         thread.join()
     for thread in range(2):
         np.testing.assert_array_equal(results[thread], expected[thread::2])
-
-
-def test_shrinking_keeps_the_holes_content_out_of_known_pixels():
-    picture, hole = np.full((90, 90, 3), 50, np.uint8), strokes(90, 90)
-    picture[hole] = 255
-    image, known = shrink(picture, hole, 30, 30)
-    assert np.abs(image[known] - 50).max() <= 0.01
-    assert 0.05 < 1 - known.mean() < 0.2
 
 
 def test_batches_of_any_size_run_in_one_shape():

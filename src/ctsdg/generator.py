@@ -14,7 +14,6 @@ from src.layers.resize import UpsampleBilinear, over_channels, upsample_nearest
 
 ENCODER_STAGES = ((64, 7), (128, 5), (256, 5), (512, 3), (512, 3), (512, 3), (512, 3))  # channels, kernel
 DECODER_STAGES = (512, 512, 512, 256, 128, 64, 64)
-SIZE_MULTIPLE = 2 ** len(ENCODER_STAGES)
 
 
 def scaled(channels: int, width: float) -> int:

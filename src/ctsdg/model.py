@@ -8,7 +8,7 @@ from mindspore import nn
 
 from src.checkpoint import filled
 from src.ctsdg.convert import from_modelzoo, from_official, to_official
-from src.ctsdg.generator import SIZE_MULTIPLE, Generator
+from src.ctsdg.generator import Generator
 from src.ctsdg.inpainting import Inpainting
 from src.models import Model
 from src.network_info import EDGE, GRAY, IMAGE, MASK, NetworkInfo
@@ -48,8 +48,6 @@ CTSDG = Model(
     network=network,
     build=build,
     inputs=(IMAGE, MASK, EDGE, GRAY),
-    size_multiple=SIZE_MULTIPLE,
-    any_size=True,
     training=training,
     benchmarks=benchmarks,
     converters={"official": from_official, "modelzoo": from_modelzoo, "ours": to_official},

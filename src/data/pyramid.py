@@ -24,26 +24,35 @@ def depth(hole: np.ndarray) -> np.ndarray:
 
 
 def halve(image: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An image and what is known of it, at half the size: (H, W, C), bool (H, W) -> float32 (h, w, C), bool (h, w).
+    """An image and what is known of it, at half the size: (H, W, 3), bool (H, W) -> float32 (h, w, 3), bool (h, w).
 
-    A pixel is the mean of the known pixels that it covers, and known where they are at least half of them. Odd sides
-    are continued by their last pixel.
+    A pixel is the mean of the known pixels that it covers, 0 without any, and known where they are at least half of
+    it. Odd sides are continued by their last pixel. What unknown pixels hold does not matter.
     """
     height, width = known.shape
-    margins = [(0, height % 2), (0, width % 2)]
     if height % 2 or width % 2:
+        margins = [(0, height % 2), (0, width % 2)]
         image, known = np.pad(image, [*margins, (0, 0)], "edge"), np.pad(known, margins, "edge")
-    weight = known.astype(np.float32)
-    share = _mean_of_four(weight)
-    sums = _mean_of_four(np.where(known[..., None], image, 0).astype(np.float32))
-    return sums / np.maximum(share, 1e-6)[..., None], share >= 0.5
+    count = _sum_of_four(known.view(np.uint8), np.uint8)
+    sums = _sum_of_four(image * known[..., None], np.float32)
+    return sums / np.maximum(count, 1)[..., None], count >= 2
 
 
-def double(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Twice the size, cubic, the inverse of `halve` in place: float32 (h, w, C) -> (H, W, C) of `shape`."""
-    height, width = image.shape[:2]
-    return cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)[: shape[0], : shape[1]]
+def double(image: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+    """A part of an image at twice the size, cubic; `halve` gives its pixels back: float32 (h, w, 3) -> part."""
+    parts = []
+    for part, length in zip((rows, columns), image.shape[:2], strict=True):
+        start = max(0, part.start // 2 - 2)  # two pixels on each side, which cubic interpolation looks at
+        parts.append(slice(start, min(length, (part.stop + 1) // 2 + 2)))
+    small = image[parts[0], parts[1]]
+    size = 2 * small.shape[1], 2 * small.shape[0]
+    top, left = rows.start - 2 * parts[0].start, columns.start - 2 * parts[1].start
+    large = cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)
+    return large[top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
 
 
-def _mean_of_four(x: np.ndarray) -> np.ndarray:
-    return (x[::2, ::2] + x[::2, 1::2] + x[1::2, ::2] + x[1::2, 1::2]) * np.float32(0.25)
+def _sum_of_four(x: np.ndarray, dtype: type) -> np.ndarray:
+    total = x[::2, ::2].astype(dtype)
+    for part in (x[::2, 1::2], x[1::2, ::2], x[1::2, 1::2]):
+        total += part
+    return total

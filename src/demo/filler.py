@@ -104,7 +104,7 @@ class Filler:
         self.networks = dict(open_networks())
         for inpainter in self.networks.values():
             inpainter.network = self._stoppable(inpainter.network)
-            side = inpainter.sides[0]
+            side = inpainter.info.image_size
             hole = np.zeros((side, side), bool)
             hole[side // 2, side // 2] = True
             inpainter.fill(np.zeros((side, side, 3), np.uint8), hole)  # compiles, before a visitor waits for it

@@ -101,7 +101,6 @@ DGTS = Model(
     build=build,
     build_options=("upsampler_path",),
     inputs=(IMAGE, MASK),
-    size_multiple=128,
     # What it computes depends on the mask, so all kinds are tried.
     example_holes=((0.2, 0.4), (0, 0), (1, 1), (0.02, 0.1), (0.6, 0.8)),
     parts=parts,

@@ -1,12 +1,19 @@
-"""Filling the holes of one picture, window by window, coarse to fine."""
+"""Filling the holes of one image by scales (see src/data/pyramid.py), each in windows that overlap."""
 
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from src.inference.windows import Box, Planner, Window, shrink
+from src.data.pyramid import depth, double, fill_radius, halve
+from src.inference.windows import Box, cover, regions
+
+CORE = 5 / 8  # of a window's side: each pixel is filled at least once within this middle part of a window
+FADE = 1 / 2  # of the radius: over so much a filling passes into the coarser one
+TOGETHER = 32  # windows that are cut out and filled before the next ones: memory follows them
+STRIP = 256  # rows that are joined at once
 
 
 class Sample(NamedTuple):
@@ -20,128 +27,140 @@ class Sample(NamedTuple):
 Filling = Generator[list[Sample], Sequence[np.ndarray], np.ndarray]
 
 
-def fill_in_windows(picture: np.ndarray, hole: np.ndarray, planner: Planner) -> Filling:
-    """picture: uint8 or uint16 (H, W, 3); hole: bool (H, W) -> the same with its holes filled, nothing else changed.
+def fill_by_scales(image: np.ndarray, hole: np.ndarray, side: int) -> Filling:
+    """image: uint8 or uint16 (H, W, 3); hole: bool (H, W) -> the same with its holes filled, nothing else changed.
 
-    First every hole is filled once, at the finest level that shows enough of what is known around it. What was filled
-    at a coarser level is then filled again at the next finer one, block by block: around a block the coarser filling
-    counts as known. Blocks that touch take turns, so that each sees what its neighbours became.
+    side: of the windows, the size of the images that the network was trained with. An image that fits into a window is
+    seen whole.
     """
-    canvas = Canvas(picture, hole)
-    windows, large = planner.plan()
-    canvas.paste(windows, (yield [canvas.sample(window) for window in windows]))
-    for level in reversed(range(max((one.level for one in large), default=0))):
-        finer = [window for one in large if one.level > level for window in planner.covering(one, level)]
-        for turn in range(4):
-            windows = [window for window in finer if window.turn == turn]
-            if windows:
-                outputs = yield [canvas.sample(window, around=True) for window in windows]
-                canvas.paste(windows, outputs, over=True)
-    return canvas.picture
+    if max(hole.shape) <= side:
+        (output,) = yield [_sample(image, ~hole, side)]
+        return np.where(hole[..., None], _as(_without_margins(output, hole.shape), image.dtype), image)
+    result = image.copy()
+    yield from _together([_fill_region(result, hole, region, side) for region in regions(hole, side)])
+    return result
 
 
-class Canvas:
-    """A picture while it is being filled: uint8 or uint16 (H, W, 3); hole: bool (H, W)."""
+def _fill_region(image: np.ndarray, hole: np.ndarray, region: Box, side: int) -> Filling:
+    """Fill the holes within a region of the image, in place."""
+    image, hole = image[region.part], hole[region.part]
+    radius = fill_radius(side)
+    scales = [Scale(image, hole, hole, radius)]
+    while scales[-1].depth.max() > radius and max(scales[-1].hole.shape) > side:
+        scales.append(scales[-1].coarser())
+    coarser = None
+    for scale in reversed(scales):
+        coarser = yield from scale.fill(coarser, side)
+    image[hole] = _as(coarser[hole], image.dtype)
 
-    def __init__(self, picture: np.ndarray, hole: np.ndarray) -> None:
-        self.picture, self.hole = picture.copy(), hole
-        self.scale = np.iinfo(picture.dtype).max / 255
 
-    def sample(self, window: Window, around: bool = False) -> Sample:
-        """What the network sees in a window. around: what was filled around its block counts as known."""
-        view = window.view
-        hole = self.hole[view.part]
-        if around:
-            block = self._with_margin(window)
-            rows, columns = block.moved(-view.top, -view.left).part
-            inside = np.zeros_like(hole)
-            inside[rows, columns] = hole[rows, columns]
-            hole = inside
-        height, width = _shown(window)
-        image, known = shrink(self.picture[view.part], hole, height, width)
-        # A picture smaller than the window goes on beyond its border as its mirror image.
-        margins = [(before, window.side - length - before) for before, length in zip(*_places(window), strict=True)]
-        image = np.pad(np.rint(image / self.scale).astype(np.uint8), [*margins, (0, 0)], "symmetric")
-        return Sample(image, np.pad(known, margins, "symmetric"))
+class Scale:
+    """A region at one scale: image, uint8, uint16 or float32 (H, W, 3); hole and needed, bool (H, W).
 
-    def paste(self, windows: Sequence[Window], outputs: Sequence[np.ndarray], over: bool = False) -> None:
-        """Put completions into the holes in their blocks, blended where blocks meet.
+    needed: the part of the hole that is asked for: all of it, or what the next finer scale will look at.
+    """
 
-        over: onto an earlier filling, which takes over towards the end of a block's margin.
+    def __init__(self, image: np.ndarray, hole: np.ndarray, needed: np.ndarray, radius: int) -> None:
+        self.image, self.hole, self.needed, self.radius = image, hole, needed, radius
+        self.depth = depth(hole)
+
+    def coarser(self) -> "Scale":
+        """At half the size."""
+        image, known = halve(self.image, ~self.hole)
+        image *= _unit(self.image.dtype)
+        inner = (self.depth > self.radius * (1 - FADE)).astype(np.uint8)
+        # Doubling looks at two pixels on each side of the one that it enlarges.
+        needed = cv2.dilate(inner, np.ones((9, 9), np.uint8))[::2, ::2] > 0
+        return Scale(image, ~known, ~known & needed, self.radius)
+
+    def fill(self, coarser: np.ndarray | None, side: int) -> Filling:
+        """The image with its hole filled where it is needed: float32 (H, W, 3), 0 … 255.
+
+        coarser: what the next coarser scale gave; None at the coarsest, where the hole is filled whatever its depth
         """
-        blocks = [self._with_margin(window) for window in windows]
-        for members in _clusters(blocks):
-            whole = blocks[members[0]]
-            for i in members[1:]:
-                whole = whole.joined(blocks[i])
-            total = np.zeros((whole.bottom - whole.top, whole.right - whole.left, 4), np.float32)
-            for i in members:
-                weight = _weight(windows[i], blocks[i])[..., None]
-                place = total[blocks[i].moved(-whole.top, -whole.left).part]
-                place[..., :3] += weight * _enlarged(windows[i], blocks[i], outputs[i])
-                place[..., 3:] += weight
-            here = self.hole[whole.part] & (total[..., 3] > 0)
-            picture, total = self.picture[whole.part], total[here]
-            filled, weight = total[:, :3] / total[:, 3:] * self.scale, np.minimum(total[:, 3:], 1)
-            if over:
-                filled = weight * filled + (1 - weight) * picture[here]
-            picture[here] = np.rint(filled).clip(0, 255 * self.scale).astype(picture.dtype)
+        band = self.needed & (self.depth <= self.radius) if coarser is not None else self.needed
+        unknown = self.hole & (self.depth <= self.radius) if coarser is not None else self.hole
+        shape = self.hole.shape
+        total = np.zeros((*shape, 4), np.float32)  # weighted sums of fillings, and of the weights
+        windows = cover(band, side, round(CORE * side))
+        weight = _weight(side)
+        for first in range(0, len(windows), TOGETHER):
+            some = windows[first : first + TOGETHER]
+            outputs = yield [_sample(self._content(window, coarser), ~unknown[window.part], side) for window in some]
+            for window, output in zip(some, outputs, strict=True):
+                view = total[window.part]
+                w = _without_margins(weight, view.shape[:2])
+                view[..., :3] += w * _without_margins(output, view.shape[:2])
+                view[..., 3:] += w
+        return self._joined(total, band, coarser)
 
-    def _with_margin(self, window: Window) -> Box:
-        return window.block.grown(_margin(window), self.hole.shape)
+    def _content(self, window: Box, coarser: np.ndarray | None) -> np.ndarray:
+        """What a window shows, 0 … 255; in holes the coarser filling."""
+        image = _levels(self.image[window.part])
+        if coarser is None:
+            return image
+        return np.where(self.hole[window.part][..., None], double(coarser, *window.part), image)
 
-
-def _margin(window: Window) -> int:
-    """Pixels of the picture over which neighbouring blocks are blended."""
-    return window.side * 2**window.level // 16
-
-
-def _shown(window: Window) -> tuple[int, int]:
-    """Height and width of what a window shows of the picture, in its own pixels."""
-    top, left, bottom, right = window.view
-    return tuple(min(window.side, max(1, round(length / 2**window.level))) for length in (bottom - top, right - left))
-
-
-def _places(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Where that begins, and how large it is: (top, left), (height, width)."""
-    shown = _shown(window)
-    return tuple((window.side - length) // 2 for length in shown), shown
-
-
-def _enlarged(window: Window, block: Box, output: np.ndarray) -> np.ndarray:
-    """The part of a completion, (S, S, 3), that belongs to a block, at the resolution of the picture: (h, w, 3)."""
-    (top, left), (height, width) = _places(window)
-    view, size = window.view, (block.right - block.left, block.bottom - block.top)
-    y, x = height / (view.bottom - view.top), width / (view.right - view.left)
-    if x == y == 1:
-        return output[block.moved(top - view.top, left - view.left).part]
-    # Centres of pixels: one at place p of the block lies at (p + start + 0.5) * ratio - 0.5 of what is shown.
-    across, down = (block.left - view.left + 0.5) * x - 0.5 + left, (block.top - view.top + 0.5) * y - 0.5 + top
-    matrix = np.array([[x, 0, across], [0, y, down]])
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(output, matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT)
+    def _joined(self, total: np.ndarray, band: np.ndarray, coarser: np.ndarray | None) -> np.ndarray:
+        """Known pixels, the filling of the band, and deeper the coarser one, into which it fades."""
+        result = total[..., :3]
+        for top in range(0, len(result), STRIP):  # in strips, for the sake of memory
+            rows = slice(top, min(len(result), top + STRIP))
+            strip = result[rows]
+            np.divide(strip, total[rows][..., 3:], out=strip, where=band[rows][..., None])
+            if coarser is not None:
+                share = ((self.radius - self.depth[rows]) / (FADE * self.radius)).clip(0, 1)[..., None]
+                share *= band[rows][..., None]
+                strip += (1 - share) * (double(coarser, rows, slice(0, result.shape[1])) - strip)
+            np.copyto(strip, _levels(self.image[rows]), where=~self.hole[rows][..., None])
+        return result
 
 
-def _weight(window: Window, block: Box) -> np.ndarray:
-    """(h, w) of a block with its margin: 1 inside, falling towards the end of the margin."""
-    ramps = []
-    for first, last, start, end in zip(window.block[:2], window.block[2:], block[:2], block[2:], strict=True):
-        place = np.arange(start, end) + 0.5
-        outside = np.maximum(first - place, place - last).clip(0)
-        ramps.append(1 - outside / (_margin(window) + 1))
-    return np.outer(*ramps).astype(np.float32)
+def _unit(dtype: np.dtype) -> np.float32:
+    """Levels of 255 for each step of a type; floats count levels."""
+    return np.float32(255 / np.iinfo(dtype).max if dtype.kind == "u" else 1)
 
 
-def _clusters(blocks: Sequence[Box]) -> list[list[int]]:
-    """Indices of blocks that overlap, directly or through others: memory follows the holes, not the picture."""
-    clusters = []  # (box around, members)
-    for i, block in enumerate(blocks):
-        members = [i]
-        box, apart = block, []
-        for other in clusters:
-            if other[0].meets(box):
-                box, members = box.joined(other[0]), other[1] + members
-            else:
-                apart.append(other)
-        clusters = [*apart, (box, members)]
-    return [members for _, members in clusters]
+def _levels(image: np.ndarray) -> np.ndarray:
+    """uint8, uint16 or float32 -> float32, 0 … 255"""
+    return image * _unit(image.dtype)
+
+
+def _weight(side: int) -> np.ndarray:
+    """Of a window's pixels, falling smoothly from its middle towards 0 outside: float32 (S, S, 1)."""
+    hann = np.sin((np.arange(side) + 0.5) * np.pi / side) ** 2
+    return np.outer(hann, hann).astype(np.float32)[..., None]
+
+
+def _margins(shape: tuple[int, int], side: int) -> list[tuple[int, int]]:
+    """Of an image in the middle of a square: before and behind, for both axes."""
+    return [((side - length) // 2, side - length - (side - length) // 2) for length in shape]
+
+
+def _sample(image: np.ndarray, known: np.ndarray, side: int) -> Sample:
+    """An image smaller than the window goes on beyond its borders as its mirror image."""
+    margins = _margins(known.shape, side)
+    image = np.rint(_levels(image)).clip(0, 255).astype(np.uint8)
+    return Sample(np.pad(image, [*margins, (0, 0)], "symmetric"), np.pad(known, margins, "symmetric"))
+
+
+def _without_margins(square: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    (top, _), (left, _) = _margins(shape, len(square))
+    return square[top : top + shape[0], left : left + shape[1]]
+
+
+def _as(filling: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """float32, 0 … 255 -> uint8 or uint16 over its whole range"""
+    return np.rint(filling / _unit(dtype)).clip(0, np.iinfo(dtype).max).astype(dtype)
+
+
+def _together(fillings: Sequence[Filling]) -> Filling:
+    """Several fillings at once: what they wait for at the same time is yielded as one list."""
+    waiting = [(filling, samples) for filling in fillings if (samples := next(filling, None)) is not None]
+    while waiting:
+        outputs = iter((yield [sample for _, samples in waiting for sample in samples]))
+        going_on = []
+        for filling, samples in waiting:
+            with suppress(StopIteration):
+                going_on.append((filling, filling.send([next(outputs) for _ in samples])))
+        waiting = going_on

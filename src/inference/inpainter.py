@@ -15,10 +15,9 @@ from src.data.edges import edge_and_gray
 from src.data.images import luminance, normalise
 from src.errors import InputError
 from src.inference.batches import Network, run_batches
-from src.inference.filling import Filling, Sample, fill_in_windows
+from src.inference.filling import Filling, Sample, fill_by_scales
 from src.inference.onnx_runtimes import load_onnx
 from src.inference.sidecar import read_sidecar
-from src.inference.windows import Planner, window_sides
 from src.network_info import NetworkInfo
 
 if TYPE_CHECKING:
@@ -77,14 +76,11 @@ class Inpainter:
 
         model = get_model(info.model)
         inputs = [tensor.name for tensor in model.inputs]
-        self._use(on_arrays(cell), info, batch_size, inputs, model.size_multiple * model.any_size)
+        self._use(on_arrays(cell), info, batch_size, inputs)
 
-    def _use(
-        self, network: Network, info: NetworkInfo, batch_size: int, inputs: Sequence[str], multiple: int = 0
-    ) -> None:
+    def _use(self, network: Network, info: NetworkInfo, batch_size: int, inputs: Sequence[str]) -> None:
         self.network, self.info, self.batch_size, self.inputs = network, info, batch_size, tuple(inputs)
         self.edge_mode = info.edge_mode if "edge" in self.inputs else None  # None: the network takes no edges
-        self.sides = window_sides(info.image_size, multiple)
 
     def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Fill the holes of a picture; what is known does not change by a bit.
@@ -134,7 +130,7 @@ class Inpainter:
         inside = hole > 0
         if not inside.any():
             return picture.copy()
-        filled = yield from fill_in_windows(picture, inside, Planner(inside, self.sides, self.info.image_size))
+        filled = yield from fill_by_scales(picture, inside, self.info.image_size)
         edge = inside & (hole < 1)
         if edge.any():
             share = hole[edge][:, None]
@@ -142,15 +138,10 @@ class Inpainter:
         return filled
 
     def _advance(self, jobs: list["_Job"]) -> None:
-        """Run the windows that pictures wait for, those of one size together."""
-        samples = [sample for job in jobs for sample in job.samples]
-        outputs = [None] * len(samples)
-        for side in {len(sample.image) for sample in samples}:
-            members = [i for i, sample in enumerate(samples) if len(sample.image) == side]
-            for first in range(0, len(members), self.batch_size):
-                part = members[first : first + self.batch_size]
-                for i, output in zip(part, self._complete_samples([samples[i] for i in part]), strict=True):
-                    outputs[i] = output
+        """Run the windows that pictures wait for."""
+        samples, outputs = [sample for job in jobs for sample in job.samples], []
+        for first in range(0, len(samples), self.batch_size):
+            outputs.extend(self._complete_samples(samples[first : first + self.batch_size]))
         start = 0
         for job in jobs:
             end = start + len(job.samples)

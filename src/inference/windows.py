@@ -1,22 +1,15 @@
-"""Where a network looks at a picture: windows around its holes, at the picture's own resolution where holes fit.
+"""Where a network looks at an image: regions around its holes, and in a region windows over what is to be filled."""
 
-A hole is filled in blocks, each in the middle of a window twice as wide, so that at least half of what the network sees
-around a block is known. A hole too thick for that is filled at half the resolution first, or a quarter, and so on.
-
-A window of level k is `side` pixels wide at 1 / 2**k of the picture's resolution. Coordinates are the picture's.
-"""
-
-import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image
+
+from src.data.pyramid import depth, fill_radius
 
 GAP = 16  # pixels: holes nearer than that are one
-LARGEST_SIDE = 512  # of a window, where the network takes any size; more costs more than it shows
-STEP = 128  # from one such side to the next, at least
 
 
 class Box(NamedTuple):
@@ -31,22 +24,14 @@ class Box(NamedTuple):
     def part(self) -> tuple[slice, slice]:
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
-    @property
-    def extent(self) -> int:
-        """The longer side."""
-        return max(self.bottom - self.top, self.right - self.left)
-
     def meets(self, other: "Box") -> bool:
         return all(np.less(self[:2], other[2:])) and all(np.less(other[:2], self[2:]))
 
     def joined(self, other: "Box") -> "Box":
         return Box(*np.minimum(self[:2], other[:2]).tolist(), *np.maximum(self[2:], other[2:]).tolist())
 
-    def moved(self, down: int, right: int) -> "Box":
-        return Box(self.top + down, self.left + right, self.bottom + down, self.right + right)
-
     def grown(self, margin: int, shape: tuple[int, int]) -> "Box":
-        """`margin` more on each side, as far as the picture goes."""
+        """`margin` more on each side, as far as the image goes."""
         return Box(
             max(0, self.top - margin),
             max(0, self.left - margin),
@@ -55,38 +40,21 @@ class Box(NamedTuple):
         )
 
 
-class Window(NamedTuple):
-    """What the network sees, and the block in it that it is asked to fill."""
+def regions(hole: np.ndarray, side: int) -> list[Box]:
+    """Boxes that do not meet, with every hole in one and all around it that windows of `side` pixels show.
 
-    view: Box
-    block: Box
-    level: int
-    side: int
-    turn: int = 0  # 0 … 3: blocks of one hole that have the same turn do not touch
-
-
-class Hole(NamedTuple):
-    """A hole that needs several windows, or a coarse one first."""
-
-    box: Box
-    level: int
-    side: int
-
-
-def window_sides(image_size: int, multiple: int = 0) -> tuple[int, ...]:
-    """Sides of windows that a network trained at `image_size` takes, the smallest first.
-
-    multiple: what sides have to be multiples of; 0 where the network takes `image_size` alone.
+    hole: bool (H, W). At the scale that a hole's depth asks for, half a window fits between it and its region's border.
     """
-    if not multiple:
-        return (image_size,)
-    step = multiple * -(-STEP // multiple)
-    smallest = max(image_size, 2 * step)
-    return tuple(range(smallest, max(smallest, LARGEST_SIDE) + 1, step))
+    grown = []
+    for box in hole_boxes(hole):
+        deepest = float(depth(hole[box.grown(1, hole.shape).part]).max())
+        levels = math.ceil(math.log2(max(1.0, min(deepest, max(hole.shape)) / fill_radius(side))))
+        grown.append(box.grown(side * 2**levels // 2, hole.shape))
+    return _without_overlap(grown)
 
 
 def hole_boxes(hole: np.ndarray, gap: int = GAP) -> list[Box]:
-    """The boxes around the holes of a picture, bool (H, W), holes nearer than `gap` counted as one."""
+    """The boxes around the holes of an image, bool (H, W), holes nearer than `gap` counted as one."""
     joined = cv2.dilate(hole.view(np.uint8), np.ones((gap + 1, gap + 1), np.uint8))
     _, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     boxes = []
@@ -96,117 +64,40 @@ def hole_boxes(hole: np.ndarray, gap: int = GAP) -> list[Box]:
     return [Box(*map(int, box)) for box in boxes]
 
 
-def view_around(block: Box, extent: int, shape: tuple[int, int]) -> Box:
-    """The square of `extent` pixels with `block` in its middle, moved into the picture; cut off where it is larger."""
-    corners = []
-    for start, end, length in zip(block[:2], block[2:], shape, strict=True):
-        first = min(max(0, (start + end - extent) // 2), max(0, length - extent))
-        corners.append((first, min(length, first + extent)))
-    (top, bottom), (left, right) = corners
-    return Box(top, left, bottom, right)
+def _without_overlap(boxes: Sequence[Box]) -> list[Box]:
+    """Boxes that meet become the box around both, until none do."""
+    apart = []
+    for box in boxes:
+        while met := next((other for other in apart if other.meets(box)), None):
+            apart.remove(met)
+            box = box.joined(met)
+        apart.append(box)
+    return apart
 
 
-class Planner:
-    """Plans the windows for the holes of one picture: bool (H, W)."""
+def cover(target: np.ndarray, side: int, core: int) -> list[Box]:
+    """Windows over a target, bool (H, W): each of its pixels is within the middle `core` pixels of a window.
 
-    def __init__(self, hole: np.ndarray, sides: Sequence[int], image_size: int) -> None:
-        self.hole, self.shape = hole, hole.shape
-        self.sides, self.image_size = tuple(sides), image_size
-        self.sums = cv2.integral(hole.view(np.uint8))
-
-    def count(self, box: Box) -> int:
-        """Pixels of the hole in a box."""
-        top, left, bottom, right = box
-        return int(self.sums[bottom, right] - self.sums[top, right] - self.sums[bottom, left] + self.sums[top, left])
-
-    def mostly_known(self, view: Box) -> bool:
-        height, width = view.bottom - view.top, view.right - view.left
-        return 2 * self.count(view) <= height * width
-
-    def plan(self) -> tuple[list[Window], list[Hole]]:
-        """The windows that fill every hole once, and the holes among them that are not small."""
-        whole = Box(0, 0, *self.shape)
-        for side in (self.image_size, *self.sides):
-            if whole.extent <= side:  # as in training, if it is no larger than the pictures there
-                return [Window(whole, whole, 0, side)], []
-        small, large, covering = [], [], []
-        for box in hole_boxes(self.hole):
-            side = next((side for side in self.sides if 2 * box.extent <= side), None)
-            if side and self.mostly_known(view_around(box, side, self.shape)):
-                small.append((box, side))
-            else:
-                hole, windows = self._coarsest(box)
-                large.append(hole)
-                covering += windows
-        return self._shared(small) + covering, large
-
-    def covering(self, hole: Hole, level: int) -> list[Window]:
-        """Blocks of half a window's width that cover a hole; one block where a window shows the whole picture."""
-        step = hole.side * 2**level // 2
-        if 2 * step >= max(self.shape):
-            return [Window(Box(0, 0, *self.shape), hole.box, level, hole.side)]
-        windows = []
-        for i, (top, bottom) in enumerate(_cut(hole.box.top, hole.box.bottom, step)):
-            for j, (left, right) in enumerate(_cut(hole.box.left, hole.box.right, step)):
-                block = Box(top, left, bottom, right)
-                if self.count(block):
-                    view, turn = view_around(block, 2 * step, self.shape), 2 * (i % 2) + j % 2
-                    windows.append(Window(view, block, level, hole.side, turn))
-        return windows
-
-    def _coarsest(self, box: Box) -> tuple[Hole, list[Window]]:
-        """The finest level at which all windows over a hole show enough that is known, or all there is; its windows."""
-        hole = Hole(box, 0, self.sides[0])
-        while True:
-            windows = self.covering(hole, hole.level)
-            whole = hole.side * 2**hole.level >= max(self.shape)
-            if whole or all(self.mostly_known(window.view) for window in windows):
-                return hole, windows
-            hole = hole._replace(level=hole.level + 1)
-
-    def _shared(self, small: list[tuple[Box, int]]) -> list[Window]:
-        """Windows for small holes: several in one where they fit, so that specks do not cost a window each."""
-        windows = []
-        for side in self.sides:
-            waiting = sorted(box for box, needed in small if needed == side)
-            while waiting:
-                block, rest = waiting[0], []
-                for box in waiting[1:]:
-                    union = block.joined(box)
-                    if 2 * union.extent <= side and self.mostly_known(view_around(union, side, self.shape)):
-                        block = union
-                    else:
-                        rest.append(box)
-                windows.append(Window(view_around(block, side, self.shape), block, 0, side))
-                waiting = rest
-        return windows
-
-
-def _cut(start: int, end: int, step: int) -> list[tuple[int, int]]:
-    """Parts of equal length, none longer than `step`."""
-    count = -(-(end - start) // step)
-    ends = [start + (end - start) * i // count for i in range(count + 1)]
-    return list(itertools.pairwise(ends))
-
-
-def shrink(picture: np.ndarray, hole: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """A picture and what is known of it, smaller.
-
-    picture: uint8 or uint16 (H, W, 3); hole: bool (H, W) -> float32 (height, width, 3), known: bool (height, width)
-
-    Nearest neighbour would lose thin holes and let their content into the known pixels around. So a pixel that mixes
-    hole and known takes the mean of the known ones alone, and is known itself where they are at least half of it.
+    Except at the image's borders, where windows are moved inwards; they are smaller than `side` where the image is.
+    Windows are placed one by one, from top to bottom: where the first pixel is that none covers yet, as many others as
+    can be are covered with it.
     """
-    if hole.shape == (height, width):
-        return picture.astype(np.float32), ~hole
-    weight = _resized(~hole, height, width)
-    channels = np.moveaxis(picture, -1, 0)
-    means = [_resized(channel * ~hole, height, width) / np.maximum(weight, 1e-6) for channel in channels]
-    plain = [_resized(channel, height, width) for channel in channels]
-    return np.where(weight[..., None] > 0, np.stack(means, -1), np.stack(plain, -1)), weight >= 0.5
-
-
-def _resized(plane: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W) -> float32 (height, width), each pixel a mean over all that it covers."""
-    plane = Image.fromarray(plane.astype(np.float32))
-    return np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR))
+    left_over, windows, row = target.copy(), [], 0
+    height, width = target.shape
+    while row < height:
+        columns = np.flatnonzero(left_over[row])
+        if not len(columns):
+            row += 1
+            continue
+        first = columns[0]
+        start = max(0, first - core + 1)
+        counts = left_over[row : row + core, start : first + core].sum(0)
+        sums = np.convolve(counts, np.ones(core, np.int64))[core - 1 :][: first - start + 1]  # from each start on
+        left = start + int(sums.argmax())
+        part = left_over[row : row + core, left : left + core]
+        rows, columns = (np.flatnonzero(part.any(axis)) for axis in (1, 0))
+        middle = row + (rows[0] + rows[-1] + 1) // 2, left + (columns[0] + columns[-1] + 1) // 2
+        part[:] = False
+        corner = [min(max(0, m - side // 2), max(0, n - side)) for m, n in zip(middle, target.shape, strict=True)]
+        windows.append(Box(*corner, min(height, corner[0] + side), min(width, corner[1] + side)))
+    return [Box(*map(int, window)) for window in windows]
