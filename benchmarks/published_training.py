@@ -56,13 +56,16 @@ class LeanPartialConv(PartialConv):
 
 
 class LeanAffinity(RegionAffinity):
-    """The same as products of matrices: samples together, no convolution with as many kernels as patches."""
+    """The same as products of matrices: samples together, no convolution with as many kernels as patches.
+
+    But for the bound of 1e-8 below the affinities, which changes no digit and takes a tenth of a step.
+    """
 
     def forward(self, features: Tensor) -> Tensor:
         small = F.interpolate(features, scale_factor=0.5, mode="bilinear", align_corners=True)
         patches = F.unfold(small, 3, padding=1).transpose(1, 2)  # (B, N, 9 C)
         keys = patches / patches.square().sum(2, keepdim=True).sqrt().clamp(min=1e-4)
-        affinity = F.softmax(10 * patches @ keys.transpose(1, 2), 2).clamp(min=1e-8)  # (B, N, N)
+        affinity = F.softmax(patches @ (10 * keys).transpose(1, 2), 2)  # (B, N, N)
         blocks = F.unfold(features, 4, padding=1, stride=2)  # (B, 16 C, N)
         return F.fold(blocks @ affinity.transpose(1, 2), features.shape[2:], 4, padding=1, stride=2) / 4
 

@@ -156,14 +156,24 @@ def random_window(
     """RGB picture -> uint8 (image_size, image_size, 3): a square of it, mirrored every second time.
 
     The side of the square is image_size times a factor between 1 and `scale` (log-uniform), or the picture's shorter
-    side where that is less. The aspect ratio is kept.
+    side where that is less. The aspect ratio is kept. Of two such squares the one with more detail is taken: half of
+    most photos is sky, water or blur, which a smooth filling has right already.
     """
     image = _central_square(image, center_crop)
-    side = min(round(image_size * scale ** rng.uniform()), *image.size)
-    left, top = (int(rng.integers(length - side + 1)) for length in image.size)
-    window = image.crop((left, top, left + side, top + side))
-    window = np.asarray(window.resize((image_size, image_size), Image.Resampling.BILINEAR))
+    windows = []
+    for _ in range(2):
+        side = min(round(image_size * scale ** rng.uniform()), *image.size)
+        left, top = (int(rng.integers(length - side + 1)) for length in image.size)
+        window = image.crop((left, top, left + side, top + side))
+        windows.append(np.asarray(window.resize((image_size, image_size), Image.Resampling.BILINEAR)))
+    window = max(windows, key=_detail)
     return window[:, ::-1] if rng.integers(2) else window
+
+
+def _detail(image: np.ndarray) -> int:
+    """The sum of all steps from pixel to pixel, down and to the right."""
+    values = image.astype(np.int16)
+    return int(np.abs(np.diff(values, axis=0)).sum() + np.abs(np.diff(values, axis=1)).sum())
 
 
 def load_image(path: str | Path, image_size: int, center_crop: int = 0) -> np.ndarray:
