@@ -36,6 +36,7 @@ from model_utils.entry import require, run, stop
 from src.errors import InputError
 
 AHEAD = 6  # batches that are prepared while one is computed
+MOST_DETAIL, REACH, ROUNDING = 3.0, 32, 1 / 127.5  # of src/ctsdg/seamless.py
 LOSSES = ("hole", "valid", "adversarial", "matching", "intermediate", "discriminator")
 
 
@@ -145,6 +146,19 @@ def double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
+def detail_bound(image: Tensor, mask: Tensor) -> Tensor:
+    """src/ctsdg/seamless.py, DetailBound, in PyTorch: (B, 1, H, W)"""
+    surely = -F.max_pool2d(F.pad(-mask, (1, 1, 1, 1), value=-1.0), 3, 1)  # pixels that know all their neighbours
+    detail = ((image - smooth(image)).abs().amax(1, keepdim=True) - ROUNDING).clamp(min=0) * surely
+    nothing_near = 1 - spread(surely)
+    return MOST_DETAIL * (spread(detail) + nothing_near * detail.amax((2, 3), keepdim=True))
+
+
+def spread(x: Tensor) -> Tensor:
+    length = 2 * REACH + 1
+    return F.max_pool2d(F.max_pool2d(x, (1, length), 1, (0, REACH)), (length, 1), 1, (REACH, 0))
+
+
 class TrainedGenerator(Generator):
     """With the projections as outputs, and, where `seamless`, the membrane."""
 
@@ -166,7 +180,11 @@ class TrainedGenerator(Generator):
         half = self.fusion_layer2(torch.cat((half, self.cfa(half)), 1))
         output = self.out_layer(torch.cat((double(half), fused), 1)).float()
         if self.membrane is not None:
-            output = output + (1 - mask) * self.membrane(image - output, mask)
+            smooth_part = self.membrane(torch.cat((image, output), 1), mask)
+            added = output - smooth_part[:, 3:]
+            bound = detail_bound(image, mask)
+            added = torch.maximum(torch.minimum(added, bound), -bound)
+            output = torch.where(mask > 0, output, smooth_part[:, :3] + added)
         return output, *projected
 
 

@@ -202,6 +202,13 @@ def test_seamless_weights_do_not_go_to_the_official_code(capsys, tmp_path):
         arrays, info = read_network(network_file(ours, name))
         save_network(network_file(ours, name), arrays, info.having(align_corners=False, seamless=True))
     assert "seamless" in refused(capsys, "ours", "ctsdg", ours, tmp_path / "out.pth")
+    settings = ["--seamless", "true", "--edge_mode", "clean", "--image_size", "128"]
+    there = run_convert("ours", "ctsdg", ours, tmp_path / "out.pth", "--seamless", "true")
+    back = run_convert("official", "ctsdg", there, tmp_path / "back", *settings)
+    for name in NETWORKS:
+        (arrays, _), (found, info) = (read_network(network_file(path, name)) for path in (ours, back))
+        assert (info.seamless, info.edge_mode, info.image_size) == (True, "clean", 128)
+        assert all(np.array_equal(found[key], array) for key, array in arrays.items())
 
 
 # VGG16.

@@ -60,6 +60,22 @@ def test_the_published_ctsdg_gives_our_pictures(batch):
     assert_same(Inpainting(generator), published, batch)
 
 
+@pytest.mark.parametrize("lean", [False, True])
+def test_the_pytorch_training_has_our_seamless_generator(batch, lean):
+    from benchmarks import published_training
+
+    generator, published = Generator(WIDTH, seamless=True), published_training.TrainedGenerator(WIDTH, True)
+    share_weights(generator, convert.GENERATOR, published)
+    if lean:
+        published_training.make_lean(published)
+    image, mask, edge, gray = map(Tensor, batch)
+    found = generator.set_train(False)(image, edge, gray, mask)
+    with torch.no_grad():
+        expected = published(*(torch.from_numpy(array) for array in batch))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours.asnumpy(), theirs.numpy(), rtol=0, atol=2e-4)
+
+
 def test_the_published_upsampler_gives_our_pictures(batch):
     from benchmarks import published_upsampler
 

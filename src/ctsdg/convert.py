@@ -92,21 +92,25 @@ NETWORKS = {"generator": (Generator, GENERATOR), "discriminator": (Discriminator
 KEPT = "official."
 
 
-def from_official(path: Path, output: Path) -> str:
-    """The official checkpoint (n_iter, generator, discriminator) -> a checkpoint folder."""
+def from_official(path: Path, output: Path, seamless: bool, edge_mode: str, image_size: int) -> str:
+    """The official checkpoint (n_iter, generator, discriminator) -> a checkpoint folder.
+
+    What the file does not say, the options of these names do: benchmarks/published_training.py can train otherwise.
+    """
     content = read_torch(path)
     if set(content) != {"n_iter", *NETWORKS} or not isinstance(content["n_iter"], int):
         found = ", ".join(map(str, list(content)[:5])) or "nothing"
         raise InputError(f"{path} is no CTSDG checkpoint: it holds {found}, not n_iter, generator, discriminator")
     states = {name: as_arrays(content[name], f"{path} ({name})") for name in NETWORKS}
     width = infer_width(channel_counts(states["generator"], PYTORCH), scaled)
+    settings = {"width": width, "seamless": seamless, "edge_mode": edge_mode, "image_size": image_size}
 
     output.mkdir()
     for name, state in states.items():
         shapes, pairs = layout(name, width, PYTORCH)
         arrays = take(state, pairs, shapes, f"{path} ({name})")
         tracked = max(int(state[theirs]) for ours, theirs in pairs if ours is None)
-        info = get_model("ctsdg").info(name, content["n_iter"], tracked, width=width)
+        info = get_model("ctsdg").info(name, content["n_iter"], tracked, **settings)
         # What the way back would not give as it was: the first name of a twice registered convolution, if it differs.
         back = official_state(arrays, pairs, tracked)
         arrays |= {KEPT + key: array for key, array in state.items() if array.tobytes() != back[key].tobytes()}
@@ -114,8 +118,11 @@ def from_official(path: Path, output: Path) -> str:
     return f"{' and '.join(states)}, width {width}, iteration {content['n_iter']}"
 
 
-def to_official(path: Path, output: Path) -> str:
-    """A checkpoint folder -> a file that the official code loads."""
+def to_official(path: Path, output: Path, seamless: bool) -> str:
+    """A checkpoint folder -> a file that the official code loads.
+
+    seamless: the user knows that the weights are for --seamless true, as benchmarks/published_training.py takes them
+    """
     content = {}
     for name in NETWORKS:
         file = network_file(path, name)
@@ -124,8 +131,11 @@ def to_official(path: Path, output: Path) -> str:
             raise InputError(f"{file} holds {info.model} {info.network}, not ctsdg {name}; give a checkpoint folder")
         if info.align_corners:
             raise InputError(f"{file} up-samples with aligned corners, which the official code does not do")
-        if info.seamless:
-            raise InputError(f"{file} was trained with --seamless true, which the official code does not know")
+        if info.seamless and not seamless:
+            raise InputError(
+                f"{file} was trained with --seamless true, which the official code does not know; for "
+                "benchmarks/published_training.py, which does, give --seamless true here too"
+            )
         shapes, pairs = layout(name, info.width, PYTORCH)
         kept = {KEPT + theirs for _, theirs in pairs}
         own = {key: array for key, array in arrays.items() if key not in kept}

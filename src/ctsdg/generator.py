@@ -6,11 +6,11 @@ from src.ctsdg.bigff import BiGFF
 from src.ctsdg.cfa import CFA
 from src.ctsdg.partial_conv import PConvNormAct
 from src.ctsdg.projection import FeatureProjection
+from src.ctsdg.seamless import Seamless
 from src.layers.activation import LeakyReLU
 from src.layers.conv import Conv2d, Convolve, convolve_in
 from src.layers.init import init_normal
-from src.layers.membrane import Membrane
-from src.layers.resize import UpsampleBilinear, over_channels, upsample_nearest
+from src.layers.resize import UpsampleBilinear, upsample_nearest
 
 ENCODER_STAGES = ((64, 7), (128, 5), (256, 5), (512, 3), (512, 3), (512, 3), (512, 3))  # channels, kernel
 DECODER_STAGES = (512, 512, 512, 256, 128, 64, 64)
@@ -83,10 +83,8 @@ class Generator(nn.Cell):
 
     What the inputs hold inside the hole does not matter: the partial convolutions multiply by the mask.
     `align_corners` is False for the published weights, True for those of the MindSpore model zoo.
-    `seamless` is this project's own (False for all published weights): what the output is off the known pixels around a
-    hole is continued smoothly into it and taken off there, as in seamless cloning (Pérez et al., "Poisson Image
-    Editing", 2003). So colours meet at the border of a hole, and the network learns what a smooth filling lacks.
-    There the output may leave [-1, 1].
+    `seamless` is this project's own (False for all published weights): colours meet at the border of a hole, see
+    seamless.py. There the output may leave [-1, 1].
     """
 
     def __init__(self, width: float = 1.0, align_corners: bool = False, seamless: bool = False) -> None:
@@ -108,7 +106,7 @@ class Generator(nn.Cell):
         self.upsample = UpsampleBilinear(align_corners)
         self.out = nn.SequentialCell(Conv2d(3 * channels, 3, 1), nn.Tanh())
         self.convolve_refined, self.convolve_fused = Convolve(channels, 3, 1), Convolve(2 * channels, 3, 1)
-        self.membrane = Membrane() if seamless else None
+        self.seamless = Seamless() if seamless else None
         init_normal(self)
 
     @staticmethod
@@ -158,6 +156,4 @@ class Generator(nn.Cell):
         # Convolved before it is up-sampled, which is the same: three channels instead of C.
         refined = convolve_in(conv.dtype, self.convolve_refined, half, conv.weight[:, : half.shape[1]])
         output = tanh(ops.bias_add(output + self.upsample(refined), conv.bias))
-        if self.membrane is not None:
-            output = output + self.membrane(image - output, mask) * over_channels(1.0 - mask, 3)
-        return output
+        return output if self.seamless is None else self.seamless(output, image, mask)

@@ -51,5 +51,6 @@ CTSDG = Model(
     training=training,
     benchmarks=benchmarks,
     converters={"official": from_official, "modelzoo": from_modelzoo, "ours": to_official},
+    convert_options={"official": ("seamless", "edge_mode", "image_size"), "ours": ("seamless",)},
     converts_to_folder=True,
 )

@@ -115,9 +115,12 @@ def avg_pool(graph, node, x, kernel, strides, pad_mode, *_):
 
 def max_pool(graph, node, x):
     facts = node.attributes
-    if facts["pad_mode"] != "VALID":
-        raise InputError(f"{node.layer}: MaxPool with pad_mode {facts['pad_mode']} has no row; use VALID")
-    return graph.op("MaxPool", x, kernel_shape=facts["kernel_size"][-2:], strides=facts["strides"][-2:])
+    kernel, strides = facts["kernel_size"][-2:], facts["strides"][-2:]
+    same = facts["pad_mode"] == "SAME"
+    centred = set(strides) == {1} and all(size % 2 for size in kernel)
+    if facts["pad_mode"] != "VALID" and not (same and centred):
+        raise InputError(f"{node.layer}: MaxPool has a row for pad_mode VALID, and SAME with odd kernels of stride 1")
+    return graph.op("MaxPool", x, kernel_shape=kernel, strides=strides, pads=[same * (k // 2) for k in kernel] * 2)
 
 
 def max_pool_3d(graph, node, x):

@@ -46,7 +46,7 @@ def _fill_region(image: np.ndarray, hole: np.ndarray, region: Box, side: int) ->
     image, hole = image[region.part], hole[region.part]
     radius = fill_radius(side)
     scales = [Scale(image, hole, hole, radius)]
-    while scales[-1].depth.max() > radius and max(scales[-1].hole.shape) > side:
+    while not scales[-1].is_coarsest(side):
         scales.append(scales[-1].coarser())
     coarser = None
     for scale in reversed(scales):
@@ -63,6 +63,11 @@ class Scale:
     def __init__(self, image: np.ndarray, hole: np.ndarray, needed: np.ndarray, radius: int) -> None:
         self.image, self.hole, self.needed, self.radius = image, hole, needed, radius
         self.depth = depth(hole)
+
+    def is_coarsest(self, side: int) -> bool:
+        """Is all of the hole within the radius? Or is nothing known, and the whole seen in one window?"""
+        deepest = self.depth.max()
+        return deepest <= self.radius or (np.isinf(deepest) and max(self.hole.shape) <= side)
 
     def coarser(self) -> "Scale":
         """At half the size."""

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from src.ctsdg import Generator
+from src.ctsdg import Generator, seamless
 from src.ctsdg.generator import scaled
 from src.ctsdg.inpainting import Inpainting
 from src.layers.membrane import Membrane
@@ -101,18 +101,41 @@ def test_a_completed_picture_keeps_its_known_pixels(generator, batch):
     np.testing.assert_allclose(completed[~known], output[~known], atol=1e-6)
 
 
-def test_seamless_takes_off_what_the_output_is_off_the_known_pixels_around(batch):
+def test_seamless_takes_off_what_the_output_is_off_the_known_pixels_around(batch, monkeypatch):
+    """Where the detail around sets no bound."""
+    monkeypatch.setattr(seamless, "MOST", 1e6)
     image, *_, mask = batch
-    seamless = lively(Generator(WIDTH, seamless=True))
-    output, *same = arrays(seamless(*batch))
-    seamless.membrane = None
-    plain, *projected = arrays(seamless(*batch))
+    generator = lively(Generator(WIDTH, seamless=True))
+    output, *same = arrays(generator(*batch))
+    generator.seamless = None
+    plain, *projected = arrays(generator(*batch))
     for found, expected in zip(same, projected, strict=True):
         np.testing.assert_array_equal(found, expected)
     known = np.broadcast_to(mask.asnumpy() == 1, output.shape)
     np.testing.assert_array_equal(output[known], plain[known])
     error = Membrane()(image - Tensor(plain), mask).asnumpy()
     np.testing.assert_allclose(output[~known], (plain + error)[~known], atol=1e-5)
+
+
+def hole_in(image: np.ndarray) -> tuple[Tensor, Tensor]:
+    mask = np.ones((1, 1, SIZE, SIZE), np.float32)
+    mask[..., 30:80, 40:90] = 0
+    return Tensor(image.astype(np.float32)), Tensor(mask)
+
+
+def test_what_is_added_to_a_smooth_filling_is_bounded_by_the_detail_around(mode, rand):
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    slope = np.rint(255 * np.stack([x, y, (x + y) / 2]))[None] / 127.5 - 1  # rounded, as in a file
+    output = rand(1, 3, SIZE, SIZE)
+    image, mask = hole_in(slope)
+    np.testing.assert_allclose(
+        seamless.Seamless()(output, image, mask).asnumpy()[..., 30:80, 40:90], slope[..., 30:80, 40:90], atol=0.01
+    )
+    step = np.where(x > 0.5, 0.5, 0.0)[None, None].repeat(3, 1)
+    bound = seamless.DetailBound()(*hole_in(step)).asnumpy()
+    rows = np.abs(np.arange(SIZE) - (SIZE // 2 + 0.5)) < 1 + seamless.REACH  # the step's two columns, and around them
+    expected = seamless.MOST * (0.5 / 3 - seamless.ROUNDING)
+    np.testing.assert_allclose(bound[0, 0, 0], np.where(rows, expected, 0), atol=1e-5)
 
 
 def test_seamless_fills_a_plain_picture_plainly():

@@ -31,7 +31,7 @@ def main(folder: Path, words: list[str]) -> None:
         for _, cell in network.cells_and_names():
             if isinstance(cell, nn.BatchNorm2d):
                 cell.set_train(False)
-    samples = training_samples(config, config.model)
+    samples = training_samples(config, True)
     arrays = {f"before.{key}": array for key, array in values(model).items()}
     dataset = build_training_dataset(samples, 0, 1, config.batch_size, device.rank, device.world)
     for batch in iterate(dataset):

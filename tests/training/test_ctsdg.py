@@ -44,7 +44,7 @@ def history(request, pictures):
         model = ctsdg.CTSDGTraining(config)
     states = [{name: values(network) for name, network in model.networks.items()}]
     rates, calls = [], []
-    batches = iterate(build_training_dataset(training_samples(config, config.model), 0, 2, config.batch_size))
+    batches = iterate(build_training_dataset(training_samples(config, True), 0, 2, config.batch_size))
     for stage, batch in zip((1, 2), batches, strict=True):
         model.start_stage(stage)
         CountingGenerator.calls = 0
@@ -123,7 +123,7 @@ def test_without_the_adversarial_loss_the_discriminator_does_not_learn(pictures)
     model = ctsdg.CTSDGTraining(config)
     before = {name: values(network) for name, network in model.networks.items()}
     model.start_stage(1)
-    (batch,) = iterate(build_training_dataset(training_samples(config, config.model), 0, 1, config.batch_size))
+    (batch,) = iterate(build_training_dataset(training_samples(config, True), 0, 1, config.batch_size))
     losses = dict(zip(model.LOSSES, map(float, model.step(batch, 0)), strict=True))
     assert losses["loss_adversarial"] == losses["discriminator_loss"] == 0
     assert losses["loss_hole"] > 0
