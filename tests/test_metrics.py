@@ -11,7 +11,7 @@ from src.data.masks import draw_mask
 from src.errors import InputError
 from src.evaluation.baselines import BASELINES, inpaint_baseline, solve_laplace
 from src.evaluation.buckets import Score, Scores, bucket_of, hole_ratio, markdown_table
-from src.evaluation.image_quality import PROTOCOLS, get_protocol, mae, psnr, ssim
+from src.evaluation.image_quality import PROTOCOLS, get_protocol, mae, psnr, sharpness, ssim
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,15 @@ def test_zoo_psnr_and_ssim_are_scikit_images_on_whole_windows(pair):
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1}
     _, ssim_map = structural_similarity(truth, composite, channel_axis=2, full=True, **options)
     assert ssim(composite, truth) == pytest.approx(ssim_map[5:-5, 5:-5].mean(), abs=1e-6)
+
+
+def test_sharpness_is_a_share_of_the_truths_steps_inside_the_hole():
+    truth, hole = np.random.default_rng(0).random((20, 20, 3)), np.zeros((20, 20), bool)
+    hole[5:15, 5:15] = True
+    assert sharpness(truth, truth, hole) == 1
+    assert sharpness(0.5 + 0.25 * (truth - 0.5), truth, hole) == pytest.approx(0.25)
+    assert sharpness(np.where(hole[..., None], 9, truth), truth, hole) == 0  # the steps over its rim do not count
+    assert sharpness(truth, np.ones_like(truth), hole) == np.inf
 
 
 def test_zoo_scores_by_hand():

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from benchmarks.quality import CLASSICAL, HOLE, WIDTHS, draw_hole
-from src.evaluation.baselines import inpaint_baseline
+from benchmarks.quality import HOLE, WIDTHS, draw_hole
+from src.evaluation.baselines import BASELINES, inpaint_baseline
 from tests.command_line import ROOT
+
+CLASSICAL = tuple(BASELINES)
 
 
 def quality(*words: object) -> subprocess.CompletedProcess:
@@ -80,6 +82,30 @@ def test_sheets_are_numbered_from_the_best(compared):
     assert len(list(sheets.iterdir())) == 4
 
 
+def test_given_holes_are_a_row_each_and_their_mean(photos, tmp_path):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "cases.csv").write_text(
+        "\ufeffcase,photo,hole\nsquare,a.png,a square\nline,deep/b.png,a line\n", "utf-8"
+    )
+    hole = np.zeros((120, 160), np.uint8)
+    hole[30:60, 50:80] = 255
+    Image.fromarray(hole).save(tmp_path / "masks" / "square.png")
+    Image.fromarray(np.eye(160, 120, dtype=np.uint8) * 255).save(tmp_path / "masks" / "line.png")
+    done = quality(photos, "--removals", tmp_path, "--methods", "telea,harmonic", "--output", tmp_path / "scores.csv")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "scores.csv").open()))
+    assert [(row["width"], row["method"]) for row in rows] == [
+        (case, method) for case in ("square", "line") for method in ("telea", "harmonic")
+    ]
+    assert float(rows[0]["hole_ratio"]) == 900 / (120 * 160)
+    mean = np.mean([float(row["hole_psnr"]) for row in rows if row["method"] == "telea"])
+    assert f"| removals, mean | telea | {mean:.2f} |" in done.stdout
+    hole[0] = 255
+    Image.fromarray(hole[:100]).save(tmp_path / "masks" / "square.png")
+    wrong = quality(photos, "--removals", tmp_path, "--methods", "telea")
+    assert (wrong.returncode, wrong.stderr) == (2, "error: the mask of square is 160x100, its photo 160x120\n")
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_photos_name_decides_its_hole(width):
     hole = draw_hole("a.png", (300, 400), width)
@@ -94,7 +120,8 @@ def test_wrong_input_is_one_line(photos, checkpoint, tmp_path):
         ([], "error: the following arguments are required: folder"),
         ([photos / "none"], f"error: {photos / 'none'} does not exist; give a picture or a folder of pictures"),
         ([photos, "--methods", "magic"], "error: --methods magic: choose from telea, ns, biharmonic, harmonic"),
-        ([photos, "--methods", "none"], "error: nothing to compare: give --widths, and"),
+        ([photos, "--methods", "none"], "error: nothing to compare: give --widths or --removals, and"),
+        ([photos, "--removals", tmp_path], f"error: --removals {tmp_path}: {tmp_path / 'cases.csv'} does not exist"),
         ([photos, "--widths", ""], "error: nothing to compare"),
         ([photos, "--pictures", tmp_path / "sheets"], "error: --pictures sorts"),
         ([photos, "--output", tmp_path / "scores.csv"], f"error: {tmp_path / 'scores.csv'} exists"),

@@ -98,6 +98,19 @@ def mae(composite: np.ndarray, truth: np.ndarray, protocol: Protocol = PROTOCOLS
     return float(difference.mean())
 
 
+def sharpness(composite: np.ndarray, truth: np.ndarray, hole: np.ndarray) -> float:
+    """Mean step between neighbouring pixels of a hole, as a share of the truth's: 0 where it is flat, 1 as sharp.
+
+    composite, truth: float (H, W, C); hole: bool (H, W), in which two neighbours lie. A flat truth gives 1 or infinity.
+    """
+    sums = []
+    for image in (composite.astype(np.float64), truth.astype(np.float64)):
+        down, right = (np.abs(np.diff(image, axis=axis)).sum(2) for axis in (0, 1))
+        sums.append(down[hole[1:] & hole[:-1]].sum() + right[hole[:, 1:] & hole[:, :-1]].sum())
+    found, expected = sums
+    return float(found / expected) if expected else float(1 if found == 0 else np.inf)
+
+
 def _comparable(composite: np.ndarray, truth: np.ndarray, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
     """Both as float64 (H, W, C): the differences of near-perfect pictures drown in float32."""
     if composite.shape != truth.shape:
