@@ -24,6 +24,7 @@ from model_utils.entry import checkpoint_or_shipped, require, run
 from src.errors import InputError
 
 FEW = 3  # pictures that are done sooner without compiling the network, on a CPU
+TOGETHER = 4  # windows that go through a checkpoint's network at once: twice as fast as one by one, on a CPU
 
 
 def main(config: Config) -> None:
@@ -47,7 +48,7 @@ def load(config: Config, count: int) -> Callable:
     from src.inference.inpainter import Inpainter
 
     how = config.chosen(("runtime", "precision"))
-    inpainter = Inpainter(checkpoint, config.chosen(config.as_dict()), **how)
+    inpainter = Inpainter(checkpoint, config.chosen(config.as_dict()), TOGETHER, **how)
     refuse_unused(config, inpainter.info.model)
     return inpainter.fill_all
 

@@ -262,11 +262,11 @@ def test_gray_in_a_mask_blends():
     assert (filled[20:40, 40:44] == 131).all()  # 100 + (255 - 100) / 5
 
 
-def test_windows_of_several_pictures_share_batches():
+def test_windows_of_several_pictures_share_batches(mode):
     network, rng = WhitePaint(), np.random.default_rng(0)
     pairs = [(rng.integers(0, 99, (70, 60 + i, 3), np.uint8), strokes(70, 60 + i)) for i in range(5)]
     filled = list(Inpainter.of(network, INFO, batch_size=2).fill_all(pairs))
-    assert [len(batch[0]) for batch in network.batches] == [2, 2, 2]
+    assert [len(batch[0]) for batch in network.batches] == [2, 2, 2 if mode == "graph" else 1]
     for result, (picture, hole) in zip(filled, pairs, strict=True):
         np.testing.assert_array_equal(result, Inpainter.of(WhitePaint(), INFO).fill(picture, hole))
 
@@ -288,10 +288,10 @@ def test_two_threads_use_one_inpainter(checkpoint):
         np.testing.assert_array_equal(results[thread], expected[thread::2])
 
 
-def test_batches_of_any_size_run_in_one_shape():
+def test_batches_run_in_one_shape_where_cells_are_compiled(mode):
     network, arrays = WhitePaint(), example_inputs(INFO, 5)
     composites = Inpainter.of(network, INFO, batch_size=2).complete(**arrays)
-    assert [len(batch[0]) for batch in network.batches] == [2, 2, 2]
+    assert [len(batch[0]) for batch in network.batches] == [2, 2, 2 if mode == "graph" else 1]
     known = arrays["mask"].repeat(3, 1) == 1
     np.testing.assert_array_equal(composites, np.where(known, arrays["image"], 1))
 

@@ -17,6 +17,7 @@ from PIL import Image
 import infer as infer_py
 import src
 from model_utils.entry import run
+from src.ctsdg.seamless import Seamless
 from src.errors import InputError
 from src.export.read_mindir import read_mindir
 from src.export.trial import example_inputs
@@ -291,6 +292,16 @@ def test_a_membrane_is_the_same(runtime, save, rand):
     network = load_onnx(save(Membrane(), {"values": values.asnumpy(), "known": known}, ("filled",)), runtime)
     (found,) = network(values.asnumpy(), known)
     np.testing.assert_allclose(found, Membrane()(values, Tensor(known)).asnumpy(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_seamless_output_is_the_same(runtime, save, rand):
+    mask = np.ones((2, 1, 128, 128), np.float32)
+    mask[0, :, 20:90, 30:60] = mask[1, :, :, 50:] = 0
+    arrays = {"output": rand(2, 3, 128, 128).asnumpy(), "image": rand(2, 3, 128, 128).asnumpy(), "mask": mask}
+    (found,) = load_onnx(save(Seamless(), arrays, ("seamless",)), runtime)(*arrays.values())
+    expected = Seamless()(*map(Tensor, arrays.values())).asnumpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 def test_openvino_is_not_held_to_the_instructions_of_mindspore(onnx_file):

@@ -284,8 +284,10 @@ def round_half_even(graph, node, x, decimals):
 
 ROWS: dict[str, Row] = {
     # One number from one number.
+    "Abs": same("Abs"),
     "Cast": lambda graph, node, x, _: cast(graph, x, node.result.dtype),
     "ClampScalar": clamp_scalar,
+    "Neg": same("Neg"),
     "ReLU": same("Relu"),
     "Reciprocal": same("Reciprocal"),
     "Round": round_half_even,
@@ -327,6 +329,9 @@ ROWS: dict[str, Row] = {
     "Max": lambda graph, node, x: graph.op("ReduceMax", x, keepdims=0),
     "MaxPool": max_pool,
     "MaxPool3DWithArgmax": max_pool_3d,
+    "ReduceMax": lambda graph, node, x, dims, keepdims, *_: graph.op(
+        "ReduceMax", x, axes(*dims), keepdims=int(keepdims)
+    ),
     "Softmax": lambda graph, node, x, axis: graph.op("Softmax", x, axis=axis[0]),
     "SumExt": sum_ext,
     # Other shapes, other places.

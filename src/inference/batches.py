@@ -8,17 +8,19 @@ import numpy as np
 Network = Callable[..., Sequence[np.ndarray]]
 
 
-def run_batches(network: Network, arrays: Sequence[np.ndarray], batch_size: int) -> list[np.ndarray]:
+def run_batches(
+    network: Network, arrays: Sequence[np.ndarray], batch_size: int, fixed: bool = True
+) -> list[np.ndarray]:
     """Run a network on any number of samples, `batch_size` at a time.
 
     arrays: its inputs, each (B, …) -> its outputs, each (B, …)
+    fixed: every batch has the same shape, as an exported file takes no other, and for a compiled cell a graph would be
+    compiled again
     """
     batches = []
     for first in range(0, len(arrays[0]), batch_size):
         batch = [array[first : first + batch_size] for array in arrays]
-        # Every batch has the same shape: an exported file takes no other, and for a cell a graph would be compiled
-        # again. Copies of its last sample pad the last batch.
-        missing = batch_size - len(batch[0])
+        missing = (batch_size - len(batch[0])) * fixed  # samples of the last batch, which is padded with its last one
         batch = [np.concatenate([array, *[array[-1:]] * missing]) for array in batch]
-        batches.append([output[: batch_size - missing] for output in network(*batch)])
+        batches.append([output[: len(output) - missing] for output in network(*batch)])
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]

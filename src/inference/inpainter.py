@@ -71,15 +71,18 @@ class Inpainter:
         return inpainter
 
     def _use_cell(self, cell: "nn.Cell", info: NetworkInfo, batch_size: int) -> None:
-        from src.inference.mindspore_runtime import on_arrays
+        from src.inference.mindspore_runtime import compiles, on_arrays
         from src.models import get_model
 
         model = get_model(info.model)
         inputs = [tensor.name for tensor in model.inputs]
-        self._use(on_arrays(cell), info, batch_size, inputs)
+        self._use(on_arrays(cell), info, batch_size, inputs, fixed=compiles())
 
-    def _use(self, network: Network, info: NetworkInfo, batch_size: int, inputs: Sequence[str]) -> None:
+    def _use(
+        self, network: Network, info: NetworkInfo, batch_size: int, inputs: Sequence[str], fixed: bool = True
+    ) -> None:
         self.network, self.info, self.batch_size, self.inputs = network, info, batch_size, tuple(inputs)
+        self.fixed = fixed  # the network takes batches of that size alone
         self.edge_mode = info.edge_mode if "edge" in self.inputs else None  # None: the network takes no edges
 
     def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -165,7 +168,8 @@ class Inpainter:
         image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; edge, gray: (B, 1, S, S), where it takes them
         -> float32 (B, 3, S, S) in [-1, 1], known pixels as they were
         """
-        (composites,) = run_batches(self.network, [arrays[name] for name in self.inputs], self.batch_size)
+        columns = [arrays[name] for name in self.inputs]
+        (composites,) = run_batches(self.network, columns, self.batch_size, self.fixed)
         return composites
 
 

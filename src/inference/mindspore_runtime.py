@@ -22,5 +22,10 @@ def on_arrays(cell: nn.Cell) -> Network:
     return network
 
 
+def compiles() -> bool:
+    """Are cells compiled, for one shape of their inputs each?"""
+    return ms.get_context("mode") == ms.GRAPH_MODE
+
+
 def load_mindir(path: Path) -> Network:
     return on_arrays(nn.GraphCell(ms.load(str(path))))
