@@ -91,12 +91,14 @@ def _inputs(stream: str) -> int:
 class Membrane(nn.Module):
     """src/layers/membrane.py in PyTorch: what --seamless takes off. values: (B, C, H, W); known: (B, 1, H, W)"""
 
-    LEVELS, SWEEPS = 7, 2
+    LEVELS, CYCLES, SWEEPS = 7, 2, 2
 
     def forward(self, values: Tensor, known: Tensor) -> Tensor:
         hole = 1 - known
         result = self.first_guess(values * known, known)
-        return result + self.correction(hole * (smooth(result) - result), hole)
+        for _ in range(self.CYCLES):
+            result = result + self.correction(hole * (smooth(result) - result), hole)
+        return result
 
     def first_guess(self, values: Tensor, known: Tensor) -> Tensor:
         levels = [(values, known)]
@@ -148,10 +150,12 @@ def double(x: Tensor) -> Tensor:
 
 def detail_bound(image: Tensor, mask: Tensor) -> Tensor:
     """src/ctsdg/seamless.py, DetailBound, in PyTorch: (B, 1, H, W)"""
-    surely = -F.max_pool2d(F.pad(-mask, (1, 1, 1, 1), value=-1.0), 3, 1)  # pixels that know all their neighbours
-    detail = ((image - smooth(image)).abs().amax(1, keepdim=True) - ROUNDING).clamp(min=0) * surely
+    surely = -F.max_pool2d(-mask, 3, 1)  # pixels that know all their neighbours
+    detail = image[..., 1:-1, 1:-1] - F.avg_pool2d(image, 3, 1)
+    detail = (detail.abs().amax(1, keepdim=True) - ROUNDING).clamp(min=0) * surely
     nothing_near = 1 - spread(surely)
-    return MOST_DETAIL * (spread(detail) + nothing_near * detail.amax((2, 3), keepdim=True))
+    most = spread(detail) + nothing_near * detail.amax((2, 3), keepdim=True)
+    return MOST_DETAIL * F.pad(most, (1, 1, 1, 1), mode="replicate")
 
 
 def spread(x: Tensor) -> Tensor:
@@ -460,7 +464,8 @@ def train(args: argparse.Namespace, config: Config) -> None:
     print(f"{folder}: {training.done} iterations, {(time.monotonic() - begin) / max(1, done):.3f} s each")
 
 
-def main() -> None:
+def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
+    """-> this program's own options, and the words that are options of train.py"""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -477,7 +482,11 @@ def main() -> None:
     parser.add_argument("--floor", type=float, default=50.0, help="decibels above which hole_loss psnr sees no gain")
     parser.add_argument("--hinge", action="store_true", help="hinge loss on composites in place of the published one")
     parser.add_argument("--matching_w", type=float, default=0.0, help="weight of the discriminator's feature matching")
-    args, options = parser.parse_known_args()
+    return parser.parse_known_args(argv)
+
+
+def main() -> None:
+    args, options = parse()
     run(lambda config: train(args, config), options)
 
 

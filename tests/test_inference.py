@@ -214,6 +214,55 @@ def test_a_small_hole_in_a_large_photo_is_filled_as_in_the_crop_around_it(checkp
     np.testing.assert_array_equal(inpainter(photo, hole)[crop], inpainter(photo[crop], hole[crop]))
 
 
+class Drifting(Recorder):
+    """Each window gets a colour of its own, whatever is around."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.rng = np.random.default_rng(0)
+
+    def run(self, image: np.ndarray, hole: np.ndarray, side: int) -> np.ndarray:
+        filling = fill_by_scales(image, hole, side)
+        with pytest.raises(StopIteration) as stop:
+            outputs = None
+            while True:
+                samples = filling.send(outputs)
+                outputs = [np.full((side, side, 3), self.rng.uniform(0, 255), np.float32) for _ in samples]
+        return stop.value.value
+
+
+def test_no_step_across_the_rim_of_a_window_or_band_is_larger_than_within(monkeypatch):
+    rims = np.zeros((600, 700), bool)  # pixels whose right or lower neighbour is on the other side of one
+
+    def recorded(target, side, core):
+        windows = cover(target, side, core)
+        if target.shape == rims.shape:  # the finest scale: nothing smooths what it does
+            for window in windows:
+                inside = np.zeros(rims.shape, bool)
+                inside[window.part] = True
+                _mark_rim(rims, inside)
+        return windows
+
+    monkeypatch.setattr("src.inference.filling.cover", recorded)
+    hole = np.zeros(rims.shape, bool)
+    hole[100:500, 100:600] = True
+    filled = Drifting().run(np.full((*hole.shape, 3), 128, np.uint16) * 257, hole, 128)
+    for share in (0.5, 1):  # where the fading into the coarser filling begins, and where it ends
+        _mark_rim(rims, depth(hole) <= share * fill_radius(128))
+    steps = np.zeros(hole.shape)
+    for axis in (0, 1):
+        both = hole & np.roll(hole, -1, axis)
+        difference = np.abs(filled.astype(float) - np.roll(filled, -1, axis)).max(2) / 257
+        steps = np.maximum(steps, np.where(both, difference, 0))
+    assert steps[hole & ~rims].max() > 1  # the windows do differ
+    assert steps[hole & rims].max() <= steps[hole & ~rims].max()
+
+
+def _mark_rim(rims: np.ndarray, inside: np.ndarray) -> None:
+    for axis in (0, 1):
+        rims |= inside != np.roll(inside, -1, axis)
+
+
 class Flat:
     """A network that fills a hole with the mean of what it sees as known, in float."""
 

@@ -29,7 +29,8 @@ def test_halving_keeps_what_a_hole_holds_out_of_known_pixels(shape, dtype):
     small, known = halve(image, ~hole)
     assert small.shape == (-(-shape[0] // 2), -(-shape[1] // 2), 3)
     np.testing.assert_array_equal(small[known], 50)
-    assert abs(known.mean() - (~hole).mean()) < 0.2
+    whole = known[: max(1, shape[0] // 2), : shape[1] // 2]  # beyond odd sides nothing is known
+    assert abs(whole.mean() - (~hole).mean()) < 0.2
 
 
 def test_halving_is_the_mean_of_four_and_doubling_gives_it_back_in_place():

@@ -49,6 +49,33 @@ def test_they_fill_better_than_a_classical_method(pairs):
     assert our_ssim > their_ssim, scores
 
 
+def blob(height: int, width: int) -> np.ndarray:
+    """Most of 60 % of the image, in one."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    return (x / 0.9) ** 2 + (y / 0.85) ** 2 < 1
+
+
+def scattered(height: int, width: int) -> np.ndarray:
+    """Strokes of many widths, over half of the image, none of them at its border."""
+    rng, hole = np.random.default_rng(0), np.zeros((height, width), bool)
+    hole[20:-20, 20:-20] = draw_strokes(rng, (height - 40, width - 40), 0.5, 0.6, (4, height // 5))
+    return hole
+
+
+@pytest.mark.parametrize("draw", [blob, scattered])
+@pytest.mark.parametrize("shape", [(210, 270), pytest.param((700, 900), marks=pytest.mark.slow)])
+def test_they_continue_what_is_smooth(shape, draw):
+    """One colour within a level of 255, slopes within four."""
+    prepare(load_config(["--mode", "pynative"]))
+    inpainter, (height, width), hole = Inpainter(ROOT / SHIPPED, batch_size=4), shape, draw(*shape)
+    assert 0.4 < hole.mean() < 0.61
+    flat = np.full((height, width, 3), (200, 120, 40), np.uint8)
+    y, x = np.mgrid[0 : 255 : height * 1j, 0 : 255 : width * 1j]
+    slopes = np.rint(np.stack([x, y, (x + y) / 2], axis=-1)).astype(np.uint8)
+    for image, levels in ((flat, 1), (slopes, 4)):
+        assert np.abs(inpainter(image, hole).astype(int) - image).max() <= levels
+
+
 def test_infer_says_that_it_uses_them(pairs, tmp_path, capsys):
     photo, hole = pairs[1]
     Image.fromarray(photo).save(tmp_path / "photo.png")

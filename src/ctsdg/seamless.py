@@ -26,9 +26,10 @@ class Seamless(nn.Cell):
 
     def construct(self, output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
         bound = over_channels(self.bound(image, mask), 3)
-        added = ops.maximum(ops.minimum(output - self.membrane(output, mask), bound), -bound)
+        smooth, own = ops.split(self.membrane(ops.cat((image, output), axis=1), mask), 3, axis=1)
+        added = ops.maximum(ops.minimum(output - own, bound), -bound)
         known = over_channels(mask, 3)
-        return output * known + (self.membrane(image, mask) + added) * (1.0 - known)
+        return output * known + (smooth + added) * (1.0 - known)
 
 
 class DetailBound(nn.Cell):
@@ -38,22 +39,24 @@ class DetailBound(nn.Cell):
 
     Detail is how far a pixel is from the mean of its 3×3 neighbourhood, in the channel where that is most, less what
     rounding to 8 bits makes of a slope. Only pixels with known neighbours count; where there are none within REACH,
-    those of the whole image. No gradient flows through it.
+    those of the whole image. No gradient flows through it. At the image's border, where a slope is off the mean of the
+    neighbours that there are, it is what it is beside it.
     """
 
     def __init__(self) -> None:
         super().__init__()
         length = 2 * REACH + 1
-        self.smooth = ops.AvgPool(3, 1, "same")
+        self.smooth, self.grow = ops.AvgPool(3, 1, "valid"), nn.MaxPool2d(3, 1, pad_mode="valid")
         self.spread = nn.SequentialCell(
             nn.MaxPool2d((1, length), 1, pad_mode="same"), nn.MaxPool2d((length, 1), 1, pad_mode="same")
         )
-        self.grow = nn.MaxPool2d(3, 1, pad_mode="same")
 
     def construct(self, image: Tensor, mask: Tensor) -> Tensor:
         surely = 1.0 - self.grow(1.0 - mask)
-        detail = ops.abs(image - self.smooth(image)).max(axis=1, keepdims=True)
+        detail = ops.abs(image[:, :, 1:-1, 1:-1] - self.smooth(image)).max(axis=1, keepdims=True)
         detail = ops.maximum(detail - ROUNDING, 0.0) * surely
         nothing_near = 1.0 - self.spread(surely)
         most = self.spread(detail) + nothing_near * detail.max(axis=(2, 3), keepdims=True)
+        most = ops.cat((most[:, :, :1], most, most[:, :, -1:]), axis=2)
+        most = ops.cat((most[:, :, :, :1], most, most[:, :, :, -1:]), axis=3)
         return ops.stop_gradient(MOST * most)

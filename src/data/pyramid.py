@@ -26,16 +26,18 @@ def depth(hole: np.ndarray) -> np.ndarray:
 def halve(image: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """An image and what is known of it, at half the size: (H, W, 3), bool (H, W) -> float32 (h, w, 3), bool (h, w).
 
-    A pixel is the mean of the known pixels that it covers, 0 without any, and known where they are at least half of
-    it. Odd sides are continued by their last pixel. What unknown pixels hold does not matter.
+    A pixel is the mean of the known pixels that it covers, 0 without any. It is known where all four are, or where two
+    are and no neighbour knows all: the mean of two is off the pixel's middle, which shows on slopes, but is all that is
+    left of a line. Beyond odd sides nothing is known. What unknown pixels hold does not matter.
     """
     height, width = known.shape
     if height % 2 or width % 2:
         margins = [(0, height % 2), (0, width % 2)]
-        image, known = np.pad(image, [*margins, (0, 0)], "edge"), np.pad(known, margins, "edge")
+        image, known = np.pad(image, [*margins, (0, 0)]), np.pad(known, margins)
     count = _sum_of_four(known.view(np.uint8), np.uint8)
     sums = _sum_of_four(image * known[..., None], np.float32)
-    return sums / np.maximum(count, 1)[..., None], count >= 2
+    near = cv2.dilate((count == 4).view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return sums / np.maximum(count, 1)[..., None], (count == 4) | (count >= 2) & ~near
 
 
 def double(image: np.ndarray, rows: slice, columns: slice) -> np.ndarray:

@@ -65,9 +65,8 @@ class Scale:
         self.depth = depth(hole)
 
     def is_coarsest(self, side: int) -> bool:
-        """Is all of the hole within the radius? Or is nothing known, and the whole seen in one window?"""
-        deepest = self.depth.max()
-        return deepest <= self.radius or (np.isinf(deepest) and max(self.hole.shape) <= side)
+        """Is all of the hole within the radius, or the whole seen in one window?"""
+        return self.depth.max() <= self.radius or max(self.hole.shape) <= side
 
     def coarser(self) -> "Scale":
         """At half the size."""

@@ -12,12 +12,13 @@ class Membrane(nn.Cell):
     -> (B, C, H, W): the values where they are known, smooth inside the holes; 0 where nothing is known at all
 
     Solves Laplace's equation: in a hole, every pixel is the mean of its 3×3 neighbourhood. A pyramid of means of what
-    is known gives a first guess (Gortler et al., "The Lumigraph", 1996, Sec. 3.4), and a cycle of multigrid takes most
+    is known gives a first guess (Gortler et al., "The Lumigraph", 1996, Sec. 3.4), and cycles of multigrid take most
     of its error away (Briggs et al., "A Multigrid Tutorial", 2000, Ch. 3). Linear in `values`, without parameters. What
     `values` holds inside the holes does not matter.
     """
 
     LEVELS = 7
+    CYCLES = 2
     SWEEPS = 2  # of averaging over neighbours, at each level on the way up and on the way down
 
     def __init__(self) -> None:
@@ -30,7 +31,9 @@ class Membrane(nn.Cell):
         known = over_channels(known, values.shape[1])
         hole = 1.0 - known
         result = self._first_guess(values * known, known)
-        return result + self._correction(hole * (self.smooth(result) - result), hole)
+        for _ in range(self.CYCLES):
+            result = result + self._correction(hole * (self.smooth(result) - result), hole)
+        return result
 
     def _first_guess(self, values: Tensor, known: Tensor) -> Tensor:
         """From the top of a pyramid, holes are filled level by level."""
