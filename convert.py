@@ -15,6 +15,13 @@ from model_utils.config import Config, refuse_unused
 from model_utils.entry import require, run
 from src.errors import InputError
 
+OPTION_GROUPS = (
+    "Overwriting",
+    "Network",
+    "Output of inference and conversion",
+    "Conversion",
+)
+
 
 def main(config: Config) -> None:
     require(config, "source", "input", "output")

@@ -19,6 +19,18 @@ from model_utils.config import Config, refuse_unused
 from model_utils.entry import checkpoint_or_shipped, run
 from src.errors import InputError
 
+OPTION_GROUPS = (
+    "Run",
+    "Network",
+    "Network, further settings",
+    "Checkpoint",
+    "Upsampler",
+    "ONNX files",
+    "Masks",
+    "Filling",
+    "Demo page",
+)
+
 if TYPE_CHECKING:
     from src.demo.filler import Choice
     from src.inference.inpainter import Inpainter

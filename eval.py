@@ -13,10 +13,24 @@ from model_utils.config import Config, refuse_unused
 from model_utils.entry import checkpoint_or_shipped, listed, require, run
 from src.errors import InputError
 
+OPTION_GROUPS = (
+    "Run",
+    "Overwriting",
+    "Network",
+    "Network, further settings",
+    "Checkpoint",
+    "Upsampler",
+    "ONNX files",
+    "Images",
+    "Masks",
+    "Evaluation",
+    "Output of evaluation and export",
+)
+
 # Options that the numbers depend on: metrics.json repeats them.
-OPTIONS = ("data_root", "anno_path", "split", "center_crop", "eval_masks_root", "mask_polarity")
-OPTIONS += ("metrics", "metrics_path", "device_target", "mode", "num_parallel_workers")
-ONNX_OPTIONS = ("runtime", "precision")  # where the network is an ONNX file
+REPORTED = ("data_root", "anno_path", "split", "center_crop", "eval_masks_root", "mask_polarity")
+REPORTED += ("metrics", "metrics_path", "device_target", "mode", "num_parallel_workers")
+REPORTED_OF_ONNX = ("runtime", "precision")  # where the network is an ONNX file
 
 
 def main(config: Config) -> None:
@@ -69,7 +83,7 @@ def main(config: Config) -> None:
     evaluation = Evaluation(samples, methods, protocol, metrics, networks)
     evaluation.run(inpainter.batch_size, config.num_parallel_workers)
     facts = {
-        "options": {name: getattr(config, name) for name in (*OPTIONS, *(ONNX_OPTIONS if onnx else ()))},
+        "options": {name: getattr(config, name) for name in (*REPORTED, *(REPORTED_OF_ONNX if onnx else ()))},
         "checkpoint": {"path": str(checkpoint), **info.facts()},
     }
     print(write_report(folder, evaluation, facts))

@@ -17,6 +17,17 @@ from model_utils.config import Config, refuse_unused
 from model_utils.entry import require, run, stop
 from src.errors import InputError
 
+OPTION_GROUPS = (
+    "Run",
+    "Overwriting",
+    "Network",
+    "Network, further settings",
+    "Checkpoint",
+    "Upsampler",
+    "Output of evaluation and export",
+    "Export",
+)
+
 
 def main(config: Config) -> None:
     require(config, "checkpoint_path", *(() if config.package else ("output_path",)))

@@ -23,6 +23,20 @@ from model_utils.config import Config, refuse_unused
 from model_utils.entry import checkpoint_or_shipped, require, run
 from src.errors import InputError
 
+OPTION_GROUPS = (
+    "Run",
+    "Overwriting",
+    "Network",
+    "Network, further settings",
+    "Checkpoint",
+    "Upsampler",
+    "ONNX files",
+    "Masks",
+    "Inference",
+    "Filling",
+    "Output of inference and conversion",
+)
+
 FEW = 3  # pictures that are done sooner without compiling the network, on a CPU
 TOGETHER = 4  # windows that go through a checkpoint's network at once: twice as fast as one by one, on a CPU
 

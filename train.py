@@ -8,6 +8,19 @@ from model_utils.config import Config, refuse_unused
 from model_utils.entry import require, run
 from src.errors import InputError
 
+OPTION_GROUPS = (
+    "Run",
+    "Overwriting",
+    "Network",
+    "Network, further settings",
+    "Images",
+    "Masks",
+    "Training samples",
+    "Training",
+    "Losses and their weights",
+    "Logging and checkpoints",
+)
+
 
 def main(config: Config) -> None:
     require(config, "data_root", "save_path")

@@ -23,6 +23,7 @@ from model_utils.device import prepare
 from model_utils.entry import stop
 from src.errors import InputError
 from src.models import get_model
+from train import OPTION_GROUPS
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--batches", type=numbers, help="with --compare: batch sizes, 1,4 (default: 1)")
     parser.add_argument("--output", help="with --compare: folder for compare.md, .json and .png")
     args, options = parser.parse_known_args()
-    config = load_config(options)
+    config = load_config(options, groups=OPTION_GROUPS)
     refuse_ignored(args, config)
     if args.compare:
         from benchmarks.compare import compare
