@@ -24,7 +24,7 @@ OPTION_GROUPS = (
     "Network",
     "Network, further settings",
     "Checkpoint",
-    "Upsampler",
+    "Second checkpoint",
     "ONNX files",
     "Masks",
     "Filling",

@@ -19,7 +19,7 @@ OPTION_GROUPS = (
     "Network",
     "Network, further settings",
     "Checkpoint",
-    "Upsampler",
+    "Second checkpoint",
     "ONNX files",
     "Images",
     "Masks",
@@ -76,8 +76,8 @@ def main(config: Config) -> None:
         info.image_size,
         config.mask_polarity,
         config.center_crop,
-        inpainter.edge_mode,
         info.settings.get("sigma", 0.0),
+        inpainter.edge_mode,
     )
     methods = {info.model: network_method(inpainter)} | {name: baseline_method(name) for name in baselines}
     evaluation = Evaluation(samples, methods, protocol, metrics, networks)

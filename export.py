@@ -23,7 +23,7 @@ OPTION_GROUPS = (
     "Network",
     "Network, further settings",
     "Checkpoint",
-    "Upsampler",
+    "Second checkpoint",
     "Output of evaluation and export",
     "Export",
 )

@@ -106,3 +106,11 @@ def test_the_hub_gives_networks_that_take_the_weights_of_their_files(checkpoint)
     ):
         with pytest.raises(InputError, match=message):
             create_network(*arguments)
+
+
+def test_settings_of_a_model_are_the_defaults_of_its_options():
+    """What a file says that does not say is what training does where nothing is given: the published network."""
+    for model in all_models():
+        for name, value in model.settings.items():
+            option = read_schema()[name]
+            assert option.defaults.get(model.name, option.default) == value, (model.name, name)

@@ -75,7 +75,7 @@ def layout(width: float) -> tuple[dict[str, tuple], list]:
     return shapes, [(ours, theirs) for ours, theirs in pair_names(GENERATOR, PYTORCH, shapes) if ours]
 
 
-def from_official(path: Path, output: Path, matching_lambda: float = 0.1) -> str:
+def from_official(path: Path, output: Path, matching_lambda: float) -> str:
     """The official state dict -> one file. It does not say which lambda its network has; 0.1 is that of Places2."""
     state = as_arrays(read_torch(path), str(path))
     state = {name.removeprefix(PARALLEL): array for name, array in state.items()}
