@@ -13,7 +13,7 @@ import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -224,13 +224,18 @@ def build_parser(options: Mapping[str, Option], description: str) -> argparse.Ar
     return parser
 
 
-def load_config(argv: Sequence[str] | None = None, description: str = "") -> Config:
+def load_config(
+    argv: Sequence[str] | None = None, description: str = "", rules: Mapping[str, str] | None = None
+) -> Config:
     """The defaults, then the file that --config_path names, then `--name value`. `--help` prints and exits.
+
+    rules: by option, in place of those of default_config.yaml
 
     What stands in a model's section comes before what stands outside, in the defaults and in the file. Raises
     InputError, one line, for whatever is wrong with the command line or the file.
     """
-    options = read_schema()
+    options = dict(read_schema())
+    options |= {name: replace(options[name], rule=rule) for name, rule in (rules or {}).items()}
     try:
         namespace, unknown = build_parser(options, description).parse_known_args(argv)
     except argparse.ArgumentError as error:

@@ -22,10 +22,12 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # raised while writing, w
 def run(main: Callable[[Config], None], argv: Sequence[str] | None = None) -> None:
     """Run `main` with the options of the command line. Exit code 2: the input is wrong; 130: interrupted.
 
-    The docstring of the file that holds `main` opens what `--help` prints.
+    The docstring of the file that holds `main` opens what `--help` prints. Where its OPTION_RULES has a rule for an
+    option, as {"model": "this | that"}, that counts in place of the usual one.
     """
+    file = vars(sys.modules[main.__module__])
     try:
-        main(load_config(argv, sys.modules[main.__module__].__doc__ or ""))
+        main(load_config(argv, file["__doc__"] or "", file.get("OPTION_RULES", {})))
         sys.stdout.flush()
     except InputError as error:
         stop(f"error: {error}", 2)
