@@ -87,7 +87,7 @@ def open_networks(config: Config, choices: list["Choice"], files: Mapping[str, s
     networks = {}
     for name, runtime in choices:
         how = {"runtime": runtime, **config.chosen(["precision"])} if files[name].endswith(".onnx") else {}
-        networks[name, runtime] = Inpainter(files[name], config.chosen(config.as_dict()), **how)
+        networks[name, runtime] = Inpainter(files[name], chosen=config.chosen(config.as_dict()), **how)
         if len(files) == 1:
             refuse_unused(config, networks[name, runtime].info.model)
     return networks

@@ -51,6 +51,7 @@ def main(config: Config) -> None:
     from src.evaluation.report import FILES, write_report
     from src.files import make_folder, refuse_existing
     from src.inference.inpainter import Inpainter
+    from src.inference.open_network import open_network
 
     baselines = listed("baselines", config.baselines, BASELINES)
     metrics = listed("metrics", config.metrics, COLUMNS)
@@ -65,7 +66,7 @@ def main(config: Config) -> None:
     how = config.chosen(("runtime", "precision"))
     chosen = config.chosen(config.as_dict())
     networks = load_networks(metrics, config.metrics_path)
-    inpainter = Inpainter(checkpoint, chosen, config.eval_batch_size, **how)
+    inpainter = Inpainter(open_network(checkpoint, chosen, config.eval_batch_size, **how))
     refuse_unused(config, inpainter.info.model)
     make_folder(folder)
 

@@ -60,9 +60,10 @@ def load(config: Config, count: int) -> Callable:
     if not runs_without_mindspore(checkpoint, config.device_target):
         prepare(config, few_runs=count <= FEW)
     from src.inference.inpainter import Inpainter
+    from src.inference.open_network import open_network
 
     how = config.chosen(("runtime", "precision"))
-    inpainter = Inpainter(checkpoint, config.chosen(config.as_dict()), TOGETHER, **how)
+    inpainter = Inpainter(open_network(checkpoint, config.chosen(config.as_dict()), TOGETHER, **how))
     refuse_unused(config, inpainter.info.model)
     return inpainter.fill_all
 

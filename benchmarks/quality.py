@@ -197,6 +197,7 @@ def load_networks(checkpoints: list[str], config: Config, batch_size: int) -> di
     from model_utils.device import prepare
     from src.evaluation.baselines import BASELINES
     from src.inference.inpainter import Inpainter
+    from src.inference.open_network import open_network
 
     paths = [text.rpartition("=") for text in checkpoints]
     if any(Path(path).suffix != ".onnx" for _, _, path in paths):
@@ -204,7 +205,7 @@ def load_networks(checkpoints: list[str], config: Config, batch_size: int) -> di
     networks = {}
     for name, _, path in paths:
         how = config.chosen(("runtime", "precision")) if Path(path).suffix == ".onnx" else {}
-        inpainter = Inpainter(path, config.chosen(config.as_dict()), batch_size, **how)
+        inpainter = Inpainter(open_network(path, config.chosen(config.as_dict()), batch_size, **how))
         refuse_unused(config, inpainter.info.model)
         name = name or inpainter.info.model
         if name in networks or name in BASELINES:
@@ -290,7 +291,7 @@ def leads_by_photo(found: Mapping[str, list[Score]], network: str, classical: li
 
 def sheet(truth: np.ndarray, hole: np.ndarray, filled: Mapping[str, np.ndarray], notes: list[str]) -> Image.Image:
     """Input with white holes, every filling, and truth, in two rows, with a note for each filling."""
-    from src.data.picture_sheet import Row, picture_sheet
+    from src.drawing.sheet import Row, draw_sheet
 
     pictures = [np.where(hole[..., None], np.uint8(255), truth), *filled.values(), truth]
     pictures += [np.full_like(truth, 255)] * (len(pictures) % 2)
@@ -299,7 +300,7 @@ def sheet(truth: np.ndarray, hole: np.ndarray, filled: Mapping[str, np.ndarray],
     size = [round(scale * side) for side in reversed(hole.shape)]
     pictures = [np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX)) for picture in pictures]
     half = len(pictures) // 2
-    return picture_sheet([""] * half, [Row(pictures[k : k + half], notes=notes[k : k + half]) for k in (0, half)])
+    return draw_sheet([""] * half, [Row(pictures[k : k + half], notes=notes[k : k + half]) for k in (0, half)])
 
 
 def number(folder: Path, found: Mapping[str, list[Score]], network: str, classical: list[str]) -> None:

@@ -22,7 +22,6 @@ from model_utils.config import Config, load_config
 from model_utils.device import prepare
 from model_utils.entry import stop
 from src.errors import InputError
-from src.models import get_model
 from train import OPTION_GROUPS
 
 
@@ -46,7 +45,9 @@ def main() -> None:
 
         compare(config.model, config.width, args.sizes or [256], args.batches or [1], args.repeats, args.output or "")
         return
-    rows = get_model(config.model).benchmarks()
+    from benchmarks.rows import ROWS
+
+    rows = ROWS[config.model]
     if args.only:
         print(measure(*rows[int(args.only)], config, args.repeats))
         return
@@ -79,6 +80,8 @@ def numbers(text: str) -> list[int]:
 
 def measure(name: str, batch: int, make, config: Config, repeats: int) -> str:
     """One row of the table."""
+    from benchmarks.rows import random_batch
+
     prepare(config)
     batch = config.batch_size if config.given("batch_size") else batch
     call = make(config, random_batch(batch, config.image_size))
@@ -116,19 +119,6 @@ def time_compilation() -> list[float]:
 
     nn.Cell.compile = timed
     return seconds
-
-
-def random_batch(batch: int, side: int) -> tuple:
-    """image, mask, edge, gray"""
-    import numpy as np
-    from mindspore import Tensor
-
-    from src.data.masks import draw_mask
-
-    rng = np.random.default_rng(0)
-    image, edge, gray = (rng.random((batch, channels, side, side), dtype=np.float32) for channels in (3, 1, 1))
-    mask = np.stack([draw_mask(rng, side, 0.32, 0.34) for _ in range(batch)])
-    return tuple(Tensor(array) for array in (2 * image - 1, mask, np.float32(edge > 0.9), gray))
 
 
 if __name__ == "__main__":
