@@ -13,26 +13,30 @@ from pathlib import Path
 
 from model_utils.config import Config, refuse_unused
 from model_utils.entry import require, run
+from src.convert.table import convertible, get_converter
 from src.errors import InputError
+
+OPTION_GROUPS = (
+    "Overwriting",
+    "Network",
+    "Output of inference and conversion",
+    "Conversion",
+)
+OPTION_RULES = {"model": " | ".join(convertible())}
 
 
 def main(config: Config) -> None:
     require(config, "source", "input", "output")
     refuse_unused(config, config.model)
     from src.convert.files import whole
-    from src.models import all_models, get_model
 
-    model = get_model(config.model)
-    if config.source not in model.converters:
-        known = [f"--source {source} --model {m.name}" for m in all_models() for source in m.converters]
-        raise InputError(f"no conversion --source {config.source} --model {config.model}; there are {'; '.join(known)}")
-    output = Path(config.output)
-    if config.source != "ours" and not model.converts_to_folder and output.suffix != ".ckpt":
+    converter, output = get_converter(config.source, config.model), Path(config.output)
+    if config.source != "ours" and not converter.to_folder and output.suffix != ".ckpt":
         raise InputError(f"--output {output}: a network's file ends in .ckpt")
-    options = {name: getattr(config, name) for name in model.convert_options.get(config.source, ())}
+    options = {name: getattr(config, name) for name in converter.options}
 
     with whole(output, config.overwrite) as new:
-        what = model.converters[config.source](Path(config.input), new, **options)
+        what = converter.load()(Path(config.input), new, **options)
     print(f"wrote {output}: {what}")
 
 

@@ -19,6 +19,18 @@ from model_utils.config import Config, refuse_unused
 from model_utils.entry import checkpoint_or_shipped, run
 from src.errors import InputError
 
+OPTION_GROUPS = (
+    "Run",
+    "Network",
+    "Network, further settings",
+    "Checkpoint",
+    "Second checkpoint",
+    "ONNX files",
+    "Masks",
+    "Filling",
+    "Demo page",
+)
+
 if TYPE_CHECKING:
     from src.demo.filler import Choice
     from src.inference.inpainter import Inpainter
@@ -75,7 +87,7 @@ def open_networks(config: Config, choices: list["Choice"], files: Mapping[str, s
     networks = {}
     for name, runtime in choices:
         how = {"runtime": runtime, **config.chosen(["precision"])} if files[name].endswith(".onnx") else {}
-        networks[name, runtime] = Inpainter(files[name], config.chosen(config.as_dict()), **how)
+        networks[name, runtime] = Inpainter(files[name], chosen=config.chosen(config.as_dict()), **how)
         if len(files) == 1:
             refuse_unused(config, networks[name, runtime].info.model)
     return networks

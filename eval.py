@@ -13,10 +13,24 @@ from model_utils.config import Config, refuse_unused
 from model_utils.entry import checkpoint_or_shipped, listed, require, run
 from src.errors import InputError
 
+OPTION_GROUPS = (
+    "Run",
+    "Overwriting",
+    "Network",
+    "Network, further settings",
+    "Checkpoint",
+    "Second checkpoint",
+    "ONNX files",
+    "Images",
+    "Masks",
+    "Evaluation",
+    "Output of evaluation and export",
+)
+
 # Options that the numbers depend on: metrics.json repeats them.
-OPTIONS = ("data_root", "anno_path", "split", "center_crop", "eval_masks_root", "mask_polarity")
-OPTIONS += ("metrics", "metrics_path", "device_target", "mode", "num_parallel_workers")
-ONNX_OPTIONS = ("runtime", "precision")  # where the network is an ONNX file
+REPORTED = ("data_root", "anno_path", "split", "center_crop", "eval_masks_root", "mask_polarity")
+REPORTED += ("metrics", "metrics_path", "device_target", "mode", "num_parallel_workers")
+REPORTED_OF_ONNX = ("runtime", "precision")  # where the network is an ONNX file
 
 
 def main(config: Config) -> None:
@@ -37,6 +51,7 @@ def main(config: Config) -> None:
     from src.evaluation.report import FILES, write_report
     from src.files import make_folder, refuse_existing
     from src.inference.inpainter import Inpainter
+    from src.inference.open_network import open_network
 
     baselines = listed("baselines", config.baselines, BASELINES)
     metrics = listed("metrics", config.metrics, COLUMNS)
@@ -51,7 +66,7 @@ def main(config: Config) -> None:
     how = config.chosen(("runtime", "precision"))
     chosen = config.chosen(config.as_dict())
     networks = load_networks(metrics, config.metrics_path)
-    inpainter = Inpainter(checkpoint, chosen, config.eval_batch_size, **how)
+    inpainter = Inpainter(open_network(checkpoint, chosen, config.eval_batch_size, **how))
     refuse_unused(config, inpainter.info.model)
     make_folder(folder)
 
@@ -62,14 +77,14 @@ def main(config: Config) -> None:
         info.image_size,
         config.mask_polarity,
         config.center_crop,
-        inpainter.edge_mode,
         info.settings.get("sigma", 0.0),
+        inpainter.edge_mode,
     )
     methods = {info.model: network_method(inpainter)} | {name: baseline_method(name) for name in baselines}
     evaluation = Evaluation(samples, methods, protocol, metrics, networks)
     evaluation.run(inpainter.batch_size, config.num_parallel_workers)
     facts = {
-        "options": {name: getattr(config, name) for name in (*OPTIONS, *(ONNX_OPTIONS if onnx else ()))},
+        "options": {name: getattr(config, name) for name in (*REPORTED, *(REPORTED_OF_ONNX if onnx else ()))},
         "checkpoint": {"path": str(checkpoint), **info.facts()},
     }
     print(write_report(folder, evaluation, facts))

@@ -17,6 +17,17 @@ from model_utils.config import Config, refuse_unused
 from model_utils.entry import require, run, stop
 from src.errors import InputError
 
+OPTION_GROUPS = (
+    "Run",
+    "Overwriting",
+    "Network",
+    "Network, further settings",
+    "Checkpoint",
+    "Second checkpoint",
+    "Output of evaluation and export",
+    "Export",
+)
+
 
 def main(config: Config) -> None:
     require(config, "checkpoint_path", *(() if config.package else ("output_path",)))
@@ -50,9 +61,10 @@ def main(config: Config) -> None:
     else:
         from src.export import mindir as file_format
     from src.export.package import write_package
-    from src.export.sidecar import write_sidecar
     from src.export.trial import largest_difference, try_network
-    from src.models import load_inpainting
+    from src.inference.load import load_inpainting
+    from src.inference.sidecar import write_sidecar
+    from src.models import get_model
 
     network, info = load_inpainting(config.checkpoint_path, config.chosen(config.as_dict()))
     refuse_unused(config, info.model)
@@ -65,7 +77,8 @@ def main(config: Config) -> None:
         for exported, file in zip(tried, files, strict=True):
             new = folder / file.name
             file_format.write(exported, batch_size, new)
-            write_sidecar(new, exported, batch_size)
+            built_in = get_model(exported.info.model).build_options
+            write_sidecar(new, exported.info, batch_size, exported.inputs, exported.outputs, built_in)
             for runtime, how in file_format.runtimes(config.device_target, config.device_id).items():
                 difference = largest_difference(new, exported, batch_size, *how)
                 print(

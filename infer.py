@@ -23,6 +23,20 @@ from model_utils.config import Config, refuse_unused
 from model_utils.entry import checkpoint_or_shipped, require, run
 from src.errors import InputError
 
+OPTION_GROUPS = (
+    "Run",
+    "Overwriting",
+    "Network",
+    "Network, further settings",
+    "Checkpoint",
+    "Second checkpoint",
+    "ONNX files",
+    "Masks",
+    "Inference",
+    "Filling",
+    "Output of inference and conversion",
+)
+
 FEW = 3  # pictures that are done sooner without compiling the network, on a CPU
 TOGETHER = 4  # windows that go through a checkpoint's network at once: twice as fast as one by one, on a CPU
 
@@ -46,9 +60,10 @@ def load(config: Config, count: int) -> Callable:
     if not runs_without_mindspore(checkpoint, config.device_target):
         prepare(config, few_runs=count <= FEW)
     from src.inference.inpainter import Inpainter
+    from src.inference.open_network import open_network
 
     how = config.chosen(("runtime", "precision"))
-    inpainter = Inpainter(checkpoint, config.chosen(config.as_dict()), TOGETHER, **how)
+    inpainter = Inpainter(open_network(checkpoint, config.chosen(config.as_dict()), TOGETHER, **how))
     refuse_unused(config, inpainter.info.model)
     return inpainter.fill_all
 

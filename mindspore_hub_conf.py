@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import src  # noqa: F401  sets the environment that MindSpore reads when it is imported
 from src.errors import InputError
-from src.models import all_models, get_model
+from src.models import get_model
 
 if TYPE_CHECKING:
     from mindspore import nn
@@ -22,9 +22,6 @@ def create_network(name: str, *args: object, **kwargs: object) -> "nn.Cell":
     Raises InputError for a name or a setting that there is not.
     """
     model = get_model(name)
-    if model.network is None:
-        names = ", ".join(model.name for model in all_models() if model.network)
-        raise InputError(f"{name} is not a network by itself; choose one of {names}")
     unknown = [*map(str, args), *(key for key in kwargs if key not in model.settings)]
     if unknown:
         raise InputError(f"{name} has no setting {unknown[0]}; there are {', '.join(model.settings)}, given by name")

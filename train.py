@@ -4,9 +4,24 @@ Writes checkpoints/, samples/, metrics.csv, config.yaml and losses.png under --s
 Without --train_masks_root, masks are drawn. Stage 1 runs --train_iter iterations, stage 2 --finetune_iter.
 """
 
+import pkgutil
+
 from model_utils.config import Config, refuse_unused
 from model_utils.entry import require, run
 from src.errors import InputError
+
+OPTION_GROUPS = (
+    "Run",
+    "Overwriting",
+    "Network",
+    "Network, further settings",
+    "Images",
+    "Masks",
+    "Training samples",
+    "Training",
+    "Losses and their weights",
+    "Logging and checkpoints",
+)
 
 
 def main(config: Config) -> None:
@@ -21,7 +36,7 @@ def main(config: Config) -> None:
         raise InputError(f"--model {config.model} cannot be trained; choose {trained}")
     refuse_unused(config, config.model)
     device = prepare(config)
-    Trainer(config, model.training(), device.rank, device.world).train()
+    Trainer(config, pkgutil.resolve_name(model.training), device.rank, device.world).train()
 
 
 if __name__ == "__main__":

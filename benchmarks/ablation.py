@@ -13,16 +13,19 @@ All else, options included, is that of train.py and eval.py. Weights made with a
 
 import importlib
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from mindspore import Tensor, nn, ops
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import src.ctsdg.model
-import src.ctsdg.training
 from model_utils.entry import run, stop
 from src.ctsdg.generator import Decoder, Encoder, Generator
+from src.ctsdg.model import CTSDG, network
 from src.layers.init import init_normal
+from src.model import Model
+from src.models import REGISTRY
 
 ENTRY_POINTS = ("train.py", "eval.py")
 
@@ -68,6 +71,14 @@ class OneStream(Generator):
 PARTS = {"none": Generator, "bigff": WithoutBiGFF, "cfa": WithoutCFA, "stream": OneStream}
 
 
+def model_of(part: str) -> Model:
+    return replace(CTSDG, network=partial(network, generator=PARTS[part]))
+
+
+# The registry names a Model by its module and its name there.
+NONE, BIGFF, CFA, STREAM = map(model_of, PARTS)
+
+
 def main(arguments: list[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments[:2]):
         print(__doc__)
@@ -76,7 +87,7 @@ def main(arguments: list[str]) -> None:
         stop(f"error: there is no part {arguments[0]}; choose {', '.join(PARTS)}", 2)
     if arguments[1:2] not in [[name] for name in ENTRY_POINTS]:
         stop(f"error: name {' or '.join(ENTRY_POINTS)} behind {arguments[0]}", 2)
-    src.ctsdg.model.Generator = src.ctsdg.training.Generator = PARTS[arguments[0]]
+    REGISTRY[CTSDG.name] = f"{__name__}:{arguments[0].upper()}"
     entry_point = importlib.import_module(arguments[1].removesuffix(".py"))
     run(entry_point.main, arguments[2:])
 

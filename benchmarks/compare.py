@@ -170,7 +170,7 @@ def draw(found: list[dict], picture: Path) -> None:
     """Bars of seconds, a panel for each size and batch; a light line spans a row's fastest and slowest call."""
     from PIL import Image, ImageDraw
 
-    from src.training.curves import INK, PAPER, RAW, SMOOTH
+    from src.drawing.curves import INK, PAPER, RAW, SMOOTH
 
     left, length, step, right = 190, 420, 26, 70  # pixels: names, bars, height of a bar, numbers
     panels = []

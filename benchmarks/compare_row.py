@@ -81,20 +81,21 @@ def use_mindspore() -> None:
 
 def our_cell(model: str, width: float) -> tuple:
     """The cell, the descriptions of its inputs, and that of its output."""
-    from src.models import get_model
     from src.network_info import COMPOSITE
 
     if model == "ctsdg":
-        from src.ctsdg.generator import Generator
         from src.ctsdg.inpainting import Inpainting
+        from src.ctsdg.model import CTSDG
 
-        network, inputs, output = Inpainting(Generator(width)), get_model(model).inputs, COMPOSITE
+        network = Inpainting(CTSDG.network(CTSDG.info("generator", width=width)))
+        inputs, output = CTSDG.inputs, COMPOSITE
     else:
         from src.dgts.model import LOW, MASKED, OUTPUT
         from src.dgts.upsampler.fused import fuse
-        from src.dgts.upsampler.network import Upsampler
+        from src.dgts.upsampler.model import UPSAMPLER
 
-        network, inputs, output = fuse(Upsampler(width)), (MASKED, LOW), OUTPUT
+        network = fuse(UPSAMPLER.network(UPSAMPLER.info("upsampler", width=width)))
+        inputs, output = (MASKED, LOW), OUTPUT
     for name, parameter in network.parameters_and_names():
         parameter.name = name  # fusing leaves names that a MINDIR takes for the same
         if name.endswith("gamma") and parameter.size == 1:
@@ -108,19 +109,20 @@ def export(model: str, folder: Path, width: float, size: int, batch: int) -> dic
     import numpy as np
     import onnx
 
-    from benchmarks.speed import random_batch
+    from benchmarks.rows import random_batch
     from src.dgts.upsampler.network import masked_input
     from src.export import onnx_file
     from src.export.trial import Exported
+    from src.network_info import NetworkInfo
 
     network, inputs, output = our_cell(model, width)
     image, mask, edge, gray = random_batch(batch, size)
     low = image[:, :, ::8, ::8]
     arrays = {"image": image, "mask": mask, "edge": edge, "gray": gray, "masked": masked_input(image, mask), "low": low}
-    arrays = {tensor.name: np.ascontiguousarray(arrays[tensor.name].asnumpy()) for tensor in inputs}
-    np.savez(folder / "inputs.npz", **arrays)
+    arrays = {tensor: np.ascontiguousarray(arrays[tensor.name].asnumpy()) for tensor in inputs}
+    np.savez(folder / "inputs.npz", **{tensor.name: array for tensor, array in arrays.items()})
     result = np.zeros((batch, 3, size, size), np.float32)
-    exported = Exported(network, {}, (*inputs, output), arrays, {output.name: result})
+    exported = Exported(network, NetworkInfo(model, ""), arrays, {output: result})
     onnx_file.write(exported, batch, folder / "network.onnx")
     return {"gflop": count_onnx(onnx.load(folder / "network.onnx")) / 1e9}
 

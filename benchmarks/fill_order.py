@@ -78,16 +78,15 @@ def read_input(image: str, mask: str):
 
 
 def make_generator(checkpoint_path: str, fill_order: str):
-    from src.dgts.generator import Generator
-    from src.dgts.model import build_generator
-    from src.models import read_inpainting
-
-    if checkpoint_path:
-        return build_generator(*read_inpainting(checkpoint_path, {"model": "dgts", "fill_order": fill_order}))
     import mindspore as ms
 
+    from src.checkpoint import read_generator
+    from src.dgts.model import DGTS
+
+    if checkpoint_path:
+        return read_generator(checkpoint_path, {"model": "dgts", "fill_order": fill_order}).cell(DGTS.network)
     ms.set_seed(0)
-    return Generator(fill_order=fill_order).set_train(False)
+    return DGTS.network(DGTS.info("generator", fill_order=fill_order)).set_train(False)
 
 
 def first_attention(generator, image, mask):
@@ -141,7 +140,7 @@ def film_strip(completed: dict, orders: dict, hole):
     from PIL import Image
 
     from src.data.images import to_uint8
-    from src.data.picture_sheet import Row, picture_sheet
+    from src.drawing.sheet import Row, draw_sheet
 
     rows = []
     for name, picture in completed.items():
@@ -154,7 +153,7 @@ def film_strip(completed: dict, orders: dict, hole):
             frames.append(np.asarray(Image.fromarray(to_uint8(frame)).resize((side, side), Image.Resampling.NEAREST)))
         rows.append(Row(frames, caption=name))
     titles = [f"{round(100 * i / (FRAMES - 1))} %" for i in range(FRAMES)]
-    return picture_sheet(titles, rows)
+    return draw_sheet(titles, rows)
 
 
 if __name__ == "__main__":

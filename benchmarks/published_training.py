@@ -34,6 +34,7 @@ from benchmarks.published_ctsdg import Generator, PartialConv, RegionAffinity
 from model_utils.config import Config
 from model_utils.entry import require, run, stop
 from src.errors import InputError
+from train import OPTION_GROUPS  # noqa: F401  which model_utils.entry.run reads
 
 AHEAD = 6  # batches that are prepared while one is computed
 MOST_DETAIL, REACH, ROUNDING = 3.0, 32, 1 / 127.5  # of src/ctsdg/seamless.py

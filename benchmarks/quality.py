@@ -11,8 +11,8 @@ which photo of FOLDER has a hole CASES/masks/CASE.png, white where it is. Each c
 Prints means over photos: PSNR, mean absolute error and sharpness over the pixels of the hole, PSNR and SSIM of the
 whole photo (protocol `zoo` of eval.py), and the median time. Sharpness is the mean step between neighbouring pixels in
 the hole, as a share of the truth's. Below the table, how far each checkpoint is from the best classical method. The
-options of infer.py that concern the network (--runtime, --upsampler_path, ...) are taken too. `biharmonic` needs 2 GB
-for a photo of 3.5 megapixels.
+options of infer.py that concern the network (--runtime, --upsampler_path, ...) are taken too, and --eval_batch_size of
+eval.py. `biharmonic` needs 2 GB for a photo of 3.5 megapixels.
 """
 
 import argparse
@@ -32,11 +32,12 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from model_utils.config import Config, refuse_unused
+from model_utils.config import Config, read_schema, refuse_unused
 from model_utils.entry import listed, run, stop
 from src.errors import InputError
 from src.progress import Progress
 
+OPTION_GROUPS = ("Run", "Overwriting", "Network", "Network, further settings", "Second checkpoint", "ONNX files")
 WIDTHS = {"thin": (6, 14), "medium": (14, 44), "wide": (44, 100)}  # pixels
 HOLE = (0.1, 0.2)  # of the photo
 SEED = 0
@@ -91,6 +92,8 @@ def main() -> None:
         help="a new folder for sheets with input, fillings and truth, numbered from the best to the worst by PSNR in "
         "the hole, first checkpoint against best classical method",
     )
+    batch_size = read_schema()["eval_batch_size"]
+    parser.add_argument(f"--{batch_size.name}", type=batch_size.parse, default=batch_size.default)
     args, options = parser.parse_known_args()
     run(lambda config: compare(args, config), options)
 
@@ -124,7 +127,7 @@ def compare(args: argparse.Namespace, config: Config) -> None:
     photos = {path.name if path == Path(args.folder) else str(path.relative_to(args.folder)): path for path in paths}
     groups = stroke_groups(photos, widths) + (removal_groups(photos, Path(args.removals)) if args.removals else [])
     check_headers(sorted({path for group in groups for path, _ in group.holes.values()}))
-    networks = load_networks(args.checkpoints, config)
+    networks = load_networks(args.checkpoints, config, args.eval_batch_size)
     methods = networks | {name: baseline(name) for name in classical}
 
     print(HEAD, flush=True)
@@ -189,11 +192,12 @@ def given_hole(hole: np.ndarray, case: str, shape: tuple[int, int]) -> np.ndarra
     return hole
 
 
-def load_networks(checkpoints: list[str], config: Config) -> dict[str, Fill]:
+def load_networks(checkpoints: list[str], config: Config, batch_size: int) -> dict[str, Fill]:
     """By the name given, or its model's."""
     from model_utils.device import prepare
     from src.evaluation.baselines import BASELINES
     from src.inference.inpainter import Inpainter
+    from src.inference.open_network import open_network
 
     paths = [text.rpartition("=") for text in checkpoints]
     if any(Path(path).suffix != ".onnx" for _, _, path in paths):
@@ -201,7 +205,7 @@ def load_networks(checkpoints: list[str], config: Config) -> dict[str, Fill]:
     networks = {}
     for name, _, path in paths:
         how = config.chosen(("runtime", "precision")) if Path(path).suffix == ".onnx" else {}
-        inpainter = Inpainter(path, config.chosen(config.as_dict()), config.eval_batch_size, **how)
+        inpainter = Inpainter(open_network(path, config.chosen(config.as_dict()), batch_size, **how))
         refuse_unused(config, inpainter.info.model)
         name = name or inpainter.info.model
         if name in networks or name in BASELINES:
@@ -287,7 +291,7 @@ def leads_by_photo(found: Mapping[str, list[Score]], network: str, classical: li
 
 def sheet(truth: np.ndarray, hole: np.ndarray, filled: Mapping[str, np.ndarray], notes: list[str]) -> Image.Image:
     """Input with white holes, every filling, and truth, in two rows, with a note for each filling."""
-    from src.data.picture_sheet import Row, picture_sheet
+    from src.drawing.sheet import Row, draw_sheet
 
     pictures = [np.where(hole[..., None], np.uint8(255), truth), *filled.values(), truth]
     pictures += [np.full_like(truth, 255)] * (len(pictures) % 2)
@@ -296,7 +300,7 @@ def sheet(truth: np.ndarray, hole: np.ndarray, filled: Mapping[str, np.ndarray],
     size = [round(scale * side) for side in reversed(hole.shape)]
     pictures = [np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX)) for picture in pictures]
     half = len(pictures) // 2
-    return picture_sheet([""] * half, [Row(pictures[k : k + half], notes=notes[k : k + half]) for k in (0, half)])
+    return draw_sheet([""] * half, [Row(pictures[k : k + half], notes=notes[k : k + half]) for k in (0, half)])
 
 
 def number(folder: Path, found: Mapping[str, list[Score]], network: str, classical: list[str]) -> None:

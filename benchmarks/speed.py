@@ -22,7 +22,7 @@ from model_utils.config import Config, load_config
 from model_utils.device import prepare
 from model_utils.entry import stop
 from src.errors import InputError
-from src.models import get_model
+from train import OPTION_GROUPS
 
 
 def main() -> None:
@@ -38,14 +38,16 @@ def main() -> None:
     parser.add_argument("--batches", type=numbers, help="with --compare: batch sizes, 1,4 (default: 1)")
     parser.add_argument("--output", help="with --compare: folder for compare.md, .json and .png")
     args, options = parser.parse_known_args()
-    config = load_config(options)
+    config = load_config(options, groups=OPTION_GROUPS)
     refuse_ignored(args, config)
     if args.compare:
         from benchmarks.compare import compare
 
         compare(config.model, config.width, args.sizes or [256], args.batches or [1], args.repeats, args.output or "")
         return
-    rows = get_model(config.model).benchmarks()
+    from benchmarks.rows import ROWS
+
+    rows = ROWS[config.model]
     if args.only:
         print(measure(*rows[int(args.only)], config, args.repeats))
         return
@@ -78,6 +80,8 @@ def numbers(text: str) -> list[int]:
 
 def measure(name: str, batch: int, make, config: Config, repeats: int) -> str:
     """One row of the table."""
+    from benchmarks.rows import random_batch
+
     prepare(config)
     batch = config.batch_size if config.given("batch_size") else batch
     call = make(config, random_batch(batch, config.image_size))
@@ -115,19 +119,6 @@ def time_compilation() -> list[float]:
 
     nn.Cell.compile = timed
     return seconds
-
-
-def random_batch(batch: int, side: int) -> tuple:
-    """image, mask, edge, gray"""
-    import numpy as np
-    from mindspore import Tensor
-
-    from src.data.masks import draw_mask
-
-    rng = np.random.default_rng(0)
-    image, edge, gray = (rng.random((batch, channels, side, side), dtype=np.float32) for channels in (3, 1, 1))
-    mask = np.stack([draw_mask(rng, side, 0.32, 0.34) for _ in range(batch)])
-    return tuple(Tensor(array) for array in (2 * image - 1, mask, np.float32(edge > 0.9), gray))
 
 
 if __name__ == "__main__":

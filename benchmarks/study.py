@@ -214,7 +214,7 @@ def draw_study(out: Path, picture: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from src.training.curves import draw_panel, panel_size, read_losses
+    from src.drawing.curves import draw_panel, panel_size, read_losses
 
     l1, decibels = {}, {}
     for name, run in RUNS.items():

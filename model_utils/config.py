@@ -7,13 +7,15 @@ add one.
 import argparse
 import difflib
 import functools
+import importlib
 import itertools
 import math
 import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -21,6 +23,7 @@ import yaml
 from src.errors import InputError
 
 DEFAULT_CONFIG = Path(__file__).parents[1] / "default_config.yaml"
+ENTRY_POINTS = ("train", "eval", "infer", "export", "convert", "demo")  # files in the same folder
 MODEL = "model"  # the option that names a model; a yaml file's sections carry models' names
 
 Value = bool | int | float | str
@@ -224,15 +227,29 @@ def build_parser(options: Mapping[str, Option], description: str) -> argparse.Ar
     return parser
 
 
-def load_config(argv: Sequence[str] | None = None, description: str = "") -> Config:
+def load_config(
+    argv: Sequence[str] | None = None,
+    description: str = "",
+    groups: Collection[str] | None = None,
+    rules: Mapping[str, str] | None = None,
+) -> Config:
     """The defaults, then the file that --config_path names, then `--name value`. `--help` prints and exits.
+
+    groups: headings of default_config.yaml; the config has the options below them alone, None: all. The file may give
+    others too, which change nothing; the command line may not
+    rules: by option, in place of those of default_config.yaml
 
     What stands in a model's section comes before what stands outside, in the defaults and in the file. Raises
     InputError, one line, for whatever is wrong with the command line or the file.
     """
-    options = read_schema()
+    schema = dict(read_schema())
+    schema |= {name: replace(schema[name], rule=rule) for name, rule in (rules or {}).items()}
+    options = {name: option for name, option in schema.items() if groups is None or option.group in groups}
+    parser = build_parser(options, description)
+    for name in schema.keys() - options.keys():  # of other entry points
+        parser.add_argument(f"--{name}", nargs="?", help=argparse.SUPPRESS)
     try:
-        namespace, unknown = build_parser(options, description).parse_known_args(argv)
+        namespace, unknown = parser.parse_known_args(argv)
     except argparse.ArgumentError as error:
         raise InputError(f"{error.argument_name} {error.message}") from None
     if unknown:
@@ -243,12 +260,27 @@ def load_config(argv: Sequence[str] | None = None, description: str = "") -> Con
 
     words = vars(namespace)
     path = words.pop("config_path", None)
-    sections = {"": {}} if path is None else read_options(path, options)
-    model = words.get(MODEL, sections[""].get(MODEL, options[MODEL].default))
+    for name, word in words.items():
+        if name not in options:
+            given = f"--{name}" if word is None else f"--{name} {word}"
+            others = they_do(readers(schema[name].group))
+            raise InputError(f"{given}: {Path(sys.argv[0]).name} does not use it, {others}; leave it out")
+    sections = {"": {}} if path is None else read_options(path, schema)
+    model = words.get(MODEL, sections[""].get(MODEL, schema[MODEL].default))
     defaults = {name: option.defaults.get(model, option.default) for name, option in options.items()}
-    file = sections[""] | sections.get(model, {})
+    file = {name: value for name, value in (sections[""] | sections.get(model, {})).items() if name in options}
     changed = {name for name, value in file.items() if value != defaults[name]}
     return Config(defaults | file | words, frozenset(changed | set(words)))
+
+
+def readers(group: str) -> list[str]:
+    """The entry points that read a group of options."""
+    return [f"{name}.py" for name in ENTRY_POINTS if group in importlib.import_module(name).OPTION_GROUPS]
+
+
+def they_do(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last} do" if others else f"{last} does"
 
 
 def refuse_unused(config: Config, model: str) -> None:
@@ -257,5 +289,5 @@ def refuse_unused(config: Config, model: str) -> None:
         if config.given(option.name) and option.models and model not in option.models:
             raise InputError(
                 f"--{option.name} {getattr(config, option.name)}: {model} does not use it, "
-                f"only {' and '.join(option.models)} {'does' if len(option.models) == 1 else 'do'}; leave it out"
+                f"only {they_do(option.models)}; leave it out"
             )

@@ -1,7 +1,8 @@
 """What every entry point does around its own work: read the options, run, and end with one line if it cannot.
 
-An entry point is `def main(config)` and, at the bottom, `if __name__ == "__main__": run(main)`. It imports what needs
-MindSpore inside `main`, so that `--help` and a misspelt option answer at once.
+An entry point is `OPTION_GROUPS`, the headings of default_config.yaml below which its options stand, `def main(config)`
+and, at the bottom, `if __name__ == "__main__": run(main)`. It imports what needs MindSpore inside `main`, so that
+`--help` and a misspelt option answer at once.
 """
 
 import errno
@@ -22,10 +23,12 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # raised while writing, w
 def run(main: Callable[[Config], None], argv: Sequence[str] | None = None) -> None:
     """Run `main` with the options of the command line. Exit code 2: the input is wrong; 130: interrupted.
 
-    The docstring of the file that holds `main` opens what `--help` prints.
+    The file that holds `main` says what `--help` prints: its docstring, then the options of its OPTION_GROUPS, or all.
+    Where its OPTION_RULES has a rule for an option, as {"model": "this | that"}, that counts in place of the usual one.
     """
+    file = vars(sys.modules[main.__module__])
     try:
-        main(load_config(argv, sys.modules[main.__module__].__doc__ or ""))
+        main(load_config(argv, file["__doc__"] or "", file.get("OPTION_GROUPS"), file.get("OPTION_RULES", {})))
         sys.stdout.flush()
     except InputError as error:
         stop(f"error: {error}", 2)

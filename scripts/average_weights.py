@@ -20,10 +20,10 @@ def average(out: Path, paths: list[Path]) -> None:
     """Raises InputError where the files are not of one network, OSError where `out` cannot be written."""
     if out.exists():
         raise InputError(f"{out} is there already; choose another name")
-    arrays, newest = read_network(paths[0])
+    arrays, newest, _ = read_network(paths[0])
     sums = {name: array.astype("float64") for name, array in arrays.items()}
     for path in paths[1:]:
-        arrays, info = read_network(path)
+        arrays, info, _ = read_network(path)
         same = replace(info, iteration=newest.iteration, batches_tracked=newest.batches_tracked) == newest
         if not same or arrays.keys() != sums.keys():
             raise InputError(

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import mindspore as ms
 import numpy as np
@@ -16,10 +17,39 @@ from mindspore.nn.utils import no_init_parameters
 
 from src.errors import InputError
 from src.models import get_model, model_names
-from src.network_info import RECORD, NetworkInfo
+from src.network_info import RECORD, NetworkInfo, Setting, check_settings
 
 INFO = "inpainting_info"  # the entry of a .ckpt file that holds a NetworkInfo as JSON
 LAST = "last"  # the file in checkpoints/ that names the newest folder
+
+
+class NetworkFile(NamedTuple):
+    """What a network's file holds: its parameters by name, and what it says of itself."""
+
+    arrays: dict[str, np.ndarray]
+    info: NetworkInfo
+    path: Path
+
+    def check(self, *networks: tuple[str, str], instead: str = "another checkpoint") -> None:
+        """Raises InputError unless the file holds one of these networks, each a model's name and the network's."""
+        if (self.info.model, self.info.network) not in networks:
+            wanted = " or ".join(map(" ".join, networks))
+            raise InputError(f"{self.path} holds {self.info.model} {self.info.network}, not {wanted}; give {instead}")
+
+    def cell(self, make: Callable[[NetworkInfo], nn.Cell]) -> nn.Cell:
+        """The network that `make` gives for the file's info, with the file's weights.
+
+        Raises InputError if they do not fit.
+        """
+        with no_init_parameters():  # drawing random weights would take longer than reading the right ones
+            network = make(self.info)
+        parameters = dict(network.parameters_and_names())
+        more = self.arrays.keys() - parameters.keys()
+        if more:
+            lacks = f"the network lacks {len(more)} of its parameters, one is {min(more)}"
+            raise InputError(f"{self.path} does not fit: {lacks}")
+        fill(parameters, self.arrays, self.path)
+        return network
 
 
 def save_network(path: Path, values: dict[str, np.ndarray | Tensor] | nn.Cell, info: NetworkInfo) -> None:
@@ -34,13 +64,34 @@ def save_network(path: Path, values: dict[str, np.ndarray | Tensor] | nn.Cell, i
     path.chmod(0o644)  # MindSpore leaves it readable for its owner alone
 
 
-def read_network(path: Path) -> tuple[dict[str, np.ndarray], NetworkInfo]:
-    """Parameters by name and what the file says of itself. Raises InputError if it is damaged or not ours."""
+def read_network(path: str | Path, network: str = "") -> NetworkFile:
+    """The file of a network, or with `network` that network's file where `path` may be a folder, see network_file.
+
+    Raises InputError if it is damaged or not ours.
+    """
+    path = network_file(path, network) if network else Path(path)
     entries = read_ckpt(path)
     if INFO not in entries:
         raise InputError(f"{path} was not written by this project; convert.py makes checkpoints of other code's files")
     info = parse_info(str(entries.pop(INFO)), path)
-    return {name: parameter.asnumpy() for name, parameter in entries.items()}, info
+    return NetworkFile({name: parameter.asnumpy() for name, parameter in entries.items()}, info, path)
+
+
+def read_generator(path: str | Path, chosen: Mapping[str, Setting]) -> NetworkFile:
+    """The file of the network that fills holes, with what the user chose.
+
+    path: as network_file takes it
+    chosen: options that the user gave. The file has to agree with settings among them; those that only say how to run
+    the network replace the file's. Raises InputError.
+    """
+    file = read_network(path, "generator")
+    name, network = file.info.model, file.info.network
+    if name not in model_names() or get_model(name).build is None or network != "generator":
+        raise InputError(f"{file.path} holds {name}'s {network}, which fills no holes; give a generator.ckpt")
+    run_settings = get_model(name).run_settings
+    check_settings(file.path, file.info, {key: value for key, value in chosen.items() if key not in run_settings})
+    to_run = {key: value for key, value in chosen.items() if key in run_settings}
+    return file._replace(info=file.info.with_settings(**to_run))
 
 
 def parse_info(text: str, path: Path) -> NetworkInfo:
@@ -51,9 +102,7 @@ def parse_info(text: str, path: Path) -> NetworkInfo:
         values["network"]  # has no usual value
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: what it says of its network is not readable; use another one") from error
-    if name not in model_names():
-        raise InputError(f"{path}: its network's model is {name!r}, which cannot be; use another one")
-    usual = get_model(name).settings
+    usual = get_model(name).settings if name in model_names() else {}  # networks that losses use have no settings
     facts = {name: value for name, value in values.items() if name in usual or name in RECORD}
     try:
         return NetworkInfo.of({**usual, **facts}, {name: type(value) for name, value in usual.items()})
@@ -84,30 +133,20 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def load_network(path: Path, network: nn.Cell, expected: NetworkInfo, settings: Sequence[str] = ()) -> NetworkInfo:
-    """Fill the network from its file, all parameters or none.
+def load_network(
+    path: str | Path, network: nn.Cell, expected: NetworkInfo, settings: Sequence[str] = ()
+) -> NetworkInfo:
+    """Fill the network from its file, or from its file in a folder: all parameters or none.
 
     Raises InputError if the file holds another model or network, or one with another value of `settings`.
     """
-    arrays, info = read_network(path)
+    arrays, info, path = read_network(path, expected.network)
     for name in ("model", "network", *settings):
         found, wanted = getattr(info, name), getattr(expected, name)
         if found != wanted:
             raise InputError(f"{path} holds {name} {found}, not {wanted}; give another checkpoint or --{name}")
     fill(dict(network.parameters_and_names()), arrays, path)
     return info
-
-
-def filled(path: Path, arrays: Mapping[str, np.ndarray], make: Callable[[], nn.Cell]) -> nn.Cell:
-    """A network with a file's weights. Raises InputError if they do not fit."""
-    with no_init_parameters():  # drawing random weights would take longer than reading the right ones
-        network = make()
-    parameters = dict(network.parameters_and_names())
-    more = arrays.keys() - parameters.keys()
-    if more:
-        raise InputError(f"{path} does not fit: the network lacks {len(more)} of its parameters, one is {min(more)}")
-    fill(parameters, arrays, path)
-    return network
 
 
 def fill(parameters: dict[str, Parameter], arrays: dict[str, np.ndarray], path: Path) -> None:

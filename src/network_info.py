@@ -26,6 +26,8 @@ GRAY = TensorInfo(
 COMPOSITE = TensorInfo("composite", (-1, 1), "image where mask is 1, the filling where it is 0")
 
 
+Setting = str | float | int | bool
+
 # What a NetworkInfo holds beside settings.
 RECORD = {"model": str, "network": str, "iteration": int, "batches_tracked": int}
 
@@ -39,17 +41,17 @@ class NetworkInfo:
 
     model: str
     network: str  # "generator", "discriminator", …
-    settings: Mapping[str, str | float | int | bool] = field(default_factory=dict, hash=False)
+    settings: Mapping[str, Setting] = field(default_factory=dict, hash=False)
     iteration: int = 0
     batches_tracked: int = 0  # training batches its batch norms have seen: PyTorch's num_batches_tracked
 
-    def __getattr__(self, name: str) -> str | float | int | bool:
+    def __getattr__(self, name: str) -> Setting:
         settings = vars(self).get("settings", {})
         if name not in settings:
             raise AttributeError(f"{self.model} has no setting {name}")
         return settings[name]
 
-    def having(self, **settings: str | float | int | bool) -> "NetworkInfo":
+    def with_settings(self, **settings: Setting) -> "NetworkInfo":
         return replace(self, settings={**self.settings, **settings})
 
     @classmethod
@@ -65,7 +67,7 @@ class NetworkInfo:
         record = {name: value for name, value in facts.items() if name in RECORD}
         return cls(**record, settings={name: value for name, value in facts.items() if name not in RECORD})
 
-    def facts(self) -> dict[str, str | float | int | bool]:
+    def facts(self) -> dict[str, Setting]:
         """All of it by name. Networks that only serve in training have no settings, and nothing is recorded of them."""
         facts = {"model": self.model, "network": self.network, **self.settings}
         if self.settings:

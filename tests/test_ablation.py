@@ -44,7 +44,7 @@ def test_a_network_without_a_part_is_trained_and_scored(part, pictures, tmp_path
     options |= {"perceptual_loss_w": 0, "style_loss_w": 0, "train_iter": 1, "finetune_iter": 0, "mode": "pynative"}
     done = ablation(part, "train.py", *words(options))
     assert done.returncode == 0, done.stderr
-    arrays, _ = read_network(run / "checkpoints" / "0000001" / "generator.ckpt")
+    arrays, _, _ = read_network(run / "checkpoints" / "0000001" / "generator.ckpt")
     for prefix in (
         "bigff.",
         "cfa.",

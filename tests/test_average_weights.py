@@ -22,7 +22,7 @@ def test_the_mean_of_two_files_is_written_once(tmp_path):
         save_network(file, {"weight": np.array([i, 3.0], np.float32)}, info)
     out = tmp_path / "mean.ckpt"
     assert average(out, *files).returncode == 0
-    arrays, info = read_network(out)
+    arrays, info, _ = read_network(out)
     np.testing.assert_array_equal(arrays["weight"], [0.5, 3.0])
     assert info == get_model("ctsdg").info("generator", width=0.5, edge_mode="clean", iteration=10)
 

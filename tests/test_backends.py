@@ -133,7 +133,7 @@ image, mask = pictures(1, 128)
 """
 
 CTSDG_GENERATOR = """
-loss = GeneratorLoss(generator, discriminator, VGG16Features(), LossWeights())
+loss = GeneratorLoss(generator, discriminator, VGG16Features(), LossWeights(60, 10, 0.1, 250, 0.1, 1), "l1")
 step = TrainOneStepCell(loss.set_train(), nn.Adam(generator.trainable_params()))
 export(step.gradients, image, mask, mask, mask)
 """
@@ -151,7 +151,7 @@ from src.dgts.training import make_optimizer
 
 ms.set_context(mode=ms.GRAPH_MODE)
 generator = Generator(width=0.02, image_size=128)
-loss = GeneratorLoss(generator, VGG19Features(VGG_TAPS), LossWeights())
+loss = GeneratorLoss(generator, VGG19Features(VGG_TAPS), LossWeights(10, 0.1, 250))
 step = TrainOneStepCell(loss.set_train(), make_optimizer(generator, 1e-4, 1e-5, 1e-4))
 export(step.gradients, *pictures(1, 128), Tensor(1, ms.int32))
 """
@@ -170,7 +170,7 @@ low = Tensor(np.ones((2, 3, 16, 16), np.float32))
 """
 
 UPSAMPLER = """
-loss = UpsamplerLoss(upsampler, discriminator, VGG19Features(VGG_TAPS), UpsamplerLossWeights())
+loss = UpsamplerLoss(upsampler, discriminator, VGG19Features(VGG_TAPS), UpsamplerLossWeights(1, 2, 0.001, 6, 1))
 step = TrainOneStepCell(loss.set_train(), AdamW(upsampler.trainable_params(), 1e-4))
 export(step.gradients, image, mask, low)
 """

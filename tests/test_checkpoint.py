@@ -24,7 +24,7 @@ GENERATOR = get_model("ctsdg").info(
 def test_a_network_comes_back_as_it_was_written(tmp_path):
     arrays = {"a.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.float32([0.1])}
     save_network(tmp_path / "x.ckpt", arrays, GENERATOR)
-    found, info = read_network(tmp_path / "x.ckpt")
+    found, info, _ = read_network(tmp_path / "x.ckpt")
     assert info == GENERATOR
     assert list(found) == list(arrays)
     for name, array in arrays.items():

@@ -8,6 +8,7 @@ import pytest
 
 from model_utils import config as options
 from model_utils.config import Option, keeps, load_config, read_schema, refuse_unused
+from src.convert.table import convertible
 from src.errors import InputError
 
 
@@ -79,9 +80,9 @@ def test_an_option_of_another_model_is_refused():
     refuse_unused(load_config(["--model", "dgts", "--fill_order", "raster", "--batch_size", "1"]), "dgts")
     with pytest.raises(InputError, match="only ctsdg and upsampler do; leave it out"):
         refuse_unused(load_config(["--valid_loss_w", "1"]), "dgts")
-    known = options.models()
+    known = {*options.models(), *convertible()}
     for option in read_schema().values():
-        assert set(option.models) | set(option.defaults) <= set(known), option.name
+        assert set(option.models) | set(option.defaults) <= known, option.name
 
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(yaml_file):

@@ -114,7 +114,7 @@ def test_counters_that_differ_come_back_too(states, tmp_path):
 def test_a_converted_network_says_what_it_is(official, tmp_path):
     ours = run_convert("official", "ctsdg", official, tmp_path / "ours")
     for name in NETWORKS:
-        _, info = read_network(network_file(ours, name))
+        _, info, _ = read_network(network_file(ours, name))
         assert info == get_model("ctsdg").info(
             name, width=WIDTH, align_corners=False, edge_mode="published", iteration=123
         )
@@ -173,7 +173,7 @@ def test_model_zoo_checkpoints_become_a_folder(states, tmp_path):
     for path in (tmp_path, tmp_path / "generator_100000.ckpt", tmp_path / "discriminator_100000.ckpt"):
         ours = run_convert("modelzoo", "ctsdg", path, tmp_path / "ours", "--overwrite")
         for name in NETWORKS:
-            arrays, info = read_network(network_file(ours, name))
+            arrays, info, _ = read_network(network_file(ours, name))
             assert info == get_model("ctsdg").info(name, width=WIDTH, align_corners=True, iteration=100000)
             official = {our_name: theirs for our_name, theirs in layout(name, WIDTH, PYTORCH)[1] if our_name}
             assert set(arrays) == set(official)
@@ -199,14 +199,14 @@ def test_seamless_weights_do_not_go_to_the_official_code(capsys, tmp_path):
         write_modelzoo(tmp_path / f"{name}_000005.ckpt", state)
     ours = run_convert("modelzoo", "ctsdg", tmp_path, tmp_path / "ours")
     for name in NETWORKS:
-        arrays, info = read_network(network_file(ours, name))
-        save_network(network_file(ours, name), arrays, info.having(align_corners=False, seamless=True))
+        arrays, info, _ = read_network(network_file(ours, name))
+        save_network(network_file(ours, name), arrays, info.with_settings(align_corners=False, seamless=True))
     assert "seamless" in refused(capsys, "ours", "ctsdg", ours, tmp_path / "out.pth")
     settings = ["--seamless", "true", "--edge_mode", "clean", "--image_size", "128"]
     there = run_convert("ours", "ctsdg", ours, tmp_path / "out.pth", "--seamless", "true")
     back = run_convert("official", "ctsdg", there, tmp_path / "back", *settings)
     for name in NETWORKS:
-        (arrays, _), (found, info) = (read_network(network_file(path, name)) for path in (ours, back))
+        (arrays, _, _), (found, info, _) = (read_network(network_file(path, name)) for path in (ours, back))
         assert (info.seamless, info.edge_mode, info.image_size) == (True, "clean", 128)
         assert all(np.array_equal(found[key], array) for key, array in arrays.items())
 

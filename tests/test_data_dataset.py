@@ -6,6 +6,7 @@ from src.data.dataset import build_training_dataset, iterate
 from src.data.images import list_images, normalise
 from src.data.samples import EvaluationSamples, TrainingSamples
 from src.errors import InputError
+from tests.defaults import with_defaults
 
 SIZE = 16
 NUM_IMAGES, NUM_MASKS = 5, 3
@@ -31,7 +32,7 @@ def paths(tmp_path):
 @pytest.fixture
 def samples(paths):
     images, masks = paths
-    return TrainingSamples(images, SIZE, seed=7, mask_paths=masks, edge_mode="clean")
+    return with_defaults(TrainingSamples, images, SIZE, seed=7, mask_paths=masks, edge_mode="clean")
 
 
 def number_of(image):
@@ -61,7 +62,7 @@ def test_a_sample_is_image_mask_edge_and_gray(samples):
 
 
 def test_without_edge_mode_there_is_no_structure(paths):
-    samples = TrainingSamples(paths[0], SIZE, seed=0)
+    samples = with_defaults(TrainingSamples, paths[0], SIZE, seed=0)
     assert samples.columns == ("image", "mask")
     assert len(samples[0]) == 2
 
@@ -78,25 +79,25 @@ def test_masks_are_random_per_sample_and_follow_the_seed(samples, paths):
 
     assert set(rows(samples)) == {1, 2, 3}
     assert rows(samples) == rows(samples)
-    assert rows(samples) != rows(TrainingSamples(paths[0], SIZE, seed=8, mask_paths=paths[1]))
+    assert rows(samples) != rows(with_defaults(TrainingSamples, paths[0], SIZE, seed=8, mask_paths=paths[1]))
 
 
 def test_index_pairing_repeats_pictures_in_order_with_mask_i_mod_count(paths):
-    samples = TrainingSamples(paths[0], SIZE, seed=0, mask_paths=paths[1], mask_pairing="index")
+    samples = with_defaults(TrainingSamples, paths[0], SIZE, seed=0, mask_paths=paths[1], mask_pairing="index")
     pairs = [(number_of(samples[k][0]), hole_rows(samples[k][1]) - 1) for k in range(2 * NUM_IMAGES)]
     assert pairs == 2 * [(0, 0), (1, 1), (2, 2), (3, 0), (4, 1)]
     with pytest.raises(InputError, match="random, index"):
-        TrainingSamples(paths[0], SIZE, seed=0, mask_pairing="sorted")
+        with_defaults(TrainingSamples, paths[0], SIZE, seed=0, mask_pairing="sorted")
 
 
 def test_masks_are_drawn_when_there_are_no_files(paths):
-    samples = TrainingSamples(paths[0], SIZE, seed=0, hole_min=0.2, hole_max=0.3)
+    samples = with_defaults(TrainingSamples, paths[0], SIZE, seed=0, hole_min=0.2, hole_max=0.3)
     masks = [samples[k][1] for k in range(10)]
     assert all(0.2 <= 1 - mask.mean(dtype=float) <= 0.3 for mask in masks)
     assert (masks[0] != masks[1]).any()
     np.testing.assert_array_equal(masks[0], samples[0][1])
 
-    paired = TrainingSamples(paths[0], SIZE, seed=0, mask_pairing="index")
+    paired = with_defaults(TrainingSamples, paths[0], SIZE, seed=0, mask_pairing="index")
     np.testing.assert_array_equal(paired[1][1], paired[1 + NUM_IMAGES][1])
 
 
@@ -139,7 +140,7 @@ def test_a_broken_picture_names_itself_in_one_line(samples, tmp_path, num_parall
     path = tmp_path / "broken.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:1000])
-    broken = TrainingSamples([*samples.image_paths[:3], path], SIZE, seed=0, mask_pairing="index")
+    broken = with_defaults(TrainingSamples, [*samples.image_paths[:3], path], SIZE, seed=0, mask_pairing="index")
     batches = iterate(build_training_dataset(broken, 0, 4, 2, num_parallel_workers=num_parallel_workers))
     with pytest.raises(InputError) as error:
         list(batches)
@@ -148,19 +149,19 @@ def test_a_broken_picture_names_itself_in_one_line(samples, tmp_path, num_parall
 
 
 def test_evaluation_pairs_picture_i_with_mask_i_mod_count(paths):
-    samples = EvaluationSamples(*paths, SIZE, edge_mode="clean")
+    samples = with_defaults(EvaluationSamples, *paths, SIZE, edge_mode="clean")
     assert [sample.name for sample in samples] == ["sub/0.png", "1.png", "2.png", "3.png", "4.png"]
     assert [number_of(sample.image) for sample in samples] == [0, 1, 2, 3, 4]
     assert [hole_rows(sample.mask) - 1 for sample in samples] == [0, 1, 2, 0, 1]
     sample = samples[3]
     np.testing.assert_array_equal(normalise(sample.picture), sample.image)
     assert sample.edge.shape == sample.gray.shape == sample.mask.shape == (1, SIZE, SIZE)
-    assert EvaluationSamples(*paths, SIZE)[0].edge is None
+    assert with_defaults(EvaluationSamples, *paths, SIZE)[0].edge is None
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 8])
 def test_evaluation_batches_hold_every_picture_in_order(paths, batch_size):
-    samples = EvaluationSamples(*paths, SIZE)
+    samples = with_defaults(EvaluationSamples, *paths, SIZE)
     batches = list(samples.batches(batch_size))
     assert [sample.name for batch in batches for sample in batch] == samples.names
     assert all(len(batch) == batch_size for batch in batches[:-1])
@@ -176,7 +177,7 @@ def gradient(tmp_path):
 
 
 def windows(paths, scale, count=40, **options):
-    samples = TrainingSamples(paths, SIZE, seed=3, window_scale=scale, **options)
+    samples = with_defaults(TrainingSamples, paths, SIZE, seed=3, window_scale=scale, **options)
     return [np.rint((samples[k][0] + 1) * 127.5) for k in range(count)]
 
 
@@ -218,4 +219,4 @@ def test_windows_lie_within_the_centre_crop(gradient):
 
 def test_a_window_scale_between_0_and_1_is_refused(gradient):
     with pytest.raises(InputError, match=r"window_scale 0\.5"):
-        TrainingSamples(gradient, SIZE, seed=0, window_scale=0.5)
+        with_defaults(TrainingSamples, gradient, SIZE, seed=0, window_scale=0.5)

@@ -13,7 +13,7 @@ PARITY = Path(__file__).parent / "data" / "preprocessing"
 
 @pytest.mark.parametrize(("case", "center_crop"), [("resize", 0), ("center_crop_178", 178)])
 def test_edge_and_gray_equal_the_published_preprocessing(case, center_crop):
-    edge, gray = edge_and_gray(load_image(PARITY / "images" / "000001.png", 256, center_crop), "published")
+    edge, gray = edge_and_gray(load_image(PARITY / "images" / "000001.png", 256, center_crop), "published", 2.0)
     expected = np.load(PARITY / "expected.npz")
     np.testing.assert_array_equal(edge, expected[f"{case}.edge"])
     np.testing.assert_allclose(gray, expected[f"{case}.gray"], atol=1e-6)
@@ -43,10 +43,10 @@ def test_clean_gray_is_the_picture_itself():
 def test_edges_lie_where_the_brightness_steps():
     gray = np.zeros((32, 32))
     gray[:, 16:] = 1
-    edge = edge_map(gray)
+    edge = edge_map(gray, 2.0)
     assert set(np.flatnonzero(edge.any(axis=0))) <= {15, 16}
     assert edge[4:-4].max(axis=1).all()
-    assert edge_map(np.zeros((32, 32))).sum() == 0
+    assert edge_map(np.zeros((32, 32)), 2.0).sum() == 0
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0])

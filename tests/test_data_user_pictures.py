@@ -21,6 +21,7 @@ from src.inference.picture_files import read_header
 from src.inference.report import Report
 from src.inference.user_files import Settings, fill_files
 from tests.command_line import ROOT, words
+from tests.defaults import with_defaults
 
 SIZE = (40, 60)
 HOLE = np.zeros(SIZE, bool)
@@ -67,7 +68,7 @@ def fill(path: Path, output: str = "out.png", mask: np.ndarray = HOLE, **setting
     output.parent.mkdir(exist_ok=True)
     job = Job(path, mask_path, output)
     check(job)
-    assert fill_files([job], paint_all, Settings(**settings), many=False) == {}
+    assert fill_files([job], paint_all, with_defaults(Settings, **settings), many=False) == {}
     assert not list(output.parent.glob(".*"))
     return Image.open(output)
 
@@ -220,7 +221,7 @@ def test_a_mask_with_a_tag_of_its_own_is_turned_by_it(tmp_path):
     Image.fromarray(HOLE).save(tmp_path / "tagged.png", exif=exif)
     job = Job(camera(tmp_path / "photo.png", orientation=3), tmp_path / "tagged.png", tmp_path / "x.png")
     check(job)
-    fill_files([job], paint_all, Settings(), many=False)
+    fill_files([job], paint_all, with_defaults(Settings), many=False)
     assert (np.asarray(Image.open(job.output))[HOLE] == ORANGE).all()
 
 
@@ -372,12 +373,12 @@ def test_damage_behind_an_intact_header_stops_one_picture_alone(tmp_path, capsys
         RGB.save(job.image)
     jobs[0].image.write_bytes(jobs[0].image.read_bytes()[:-1000])
     assert find_faults(jobs) == {}
-    failures = fill_files(jobs, paint_all, Settings())
+    failures = fill_files(jobs, paint_all, with_defaults(Settings))
     assert list(failures) == jobs[:1]
     assert f"error: {jobs[0].image} cannot be read as a picture: " in capsys.readouterr().err
     assert jobs[1].output.is_file()
     with pytest.raises(InputError, match=r"a\.tif cannot be read as a picture"):
-        fill_files(jobs[:1], paint_all, Settings(), many=False)
+        fill_files(jobs[:1], paint_all, with_defaults(Settings), many=False)
 
 
 def test_pictures_read_ahead_do_not_change_places_around_a_broken_one(tmp_path):
@@ -386,7 +387,7 @@ def test_pictures_read_ahead_do_not_change_places_around_a_broken_one(tmp_path):
     for i, job in enumerate(jobs):
         Image.new("RGB", RGB.size, (i, i, i)).save(job.image)
     jobs[1].image.write_bytes(jobs[1].image.read_bytes()[:-1000])
-    assert list(fill_files(jobs, lambda pairs: paint_all(list(pairs)), Settings())) == jobs[1:2]
+    assert list(fill_files(jobs, lambda pairs: paint_all(list(pairs)), with_defaults(Settings))) == jobs[1:2]
     for i in (0, 2, 3):
         pixels = np.asarray(Image.open(jobs[i].output))
         assert (pixels[~HOLE] == i).all()
@@ -399,7 +400,7 @@ def test_the_report_is_one_page_that_shows_every_picture(tmp_path):
     with_alpha(RGB).save(tmp_path / "c.png")
     jobs = [Job(tmp_path / name, tmp_path / "mask.png", tmp_path / f"out_{name}") for name in ("a <b>.png", "c.png")]
     report = Report()
-    fill_files(jobs, paint_all, Settings(), report)
+    fill_files(jobs, paint_all, with_defaults(Settings), report)
     report.write(tmp_path / "report.html", {Job(tmp_path / "d&e.png", None, tmp_path / "x.png"): "d&e.png has no mask"})
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count('src="data:image/jpeg;base64,') == page.count("src=") == 6

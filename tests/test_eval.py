@@ -22,6 +22,7 @@ from src.evaluation.image_quality import PROTOCOLS
 from src.evaluation.report import FILES, contact_sheet, extremes
 from src.inference.inpainter import Inpainter
 from tests.command_line import ROOT, words
+from tests.defaults import with_defaults
 from tests.onnx_files import from_mindir, require_packages
 
 SIZE = 128
@@ -139,7 +140,9 @@ def telea(pictures):
     image_paths = sorted((pictures / "images").rglob("*.png"))
     mask_paths = sorted((pictures / "masks").iterdir())[:1]
     evaluation = Evaluation(
-        EvaluationSamples(image_paths, mask_paths, SIZE), {"telea": baseline_method("telea")}, PROTOCOLS["zoo"]
+        with_defaults(EvaluationSamples, image_paths, mask_paths, SIZE),
+        {"telea": baseline_method("telea")},
+        PROTOCOLS["zoo"],
     )
     evaluation.run(batch_size=3, num_workers=2)
     return evaluation

@@ -13,8 +13,10 @@ from model_utils.entry import run
 from src.data.edges import edge_and_gray
 from src.data.images import to_uint8
 from src.export.trial import example_inputs, largest_difference, try_network
+from src.inference.load import load_inpainting
 from src.inference.sidecar import sha256
-from src.models import get_model, load_inpainting
+from src.models import get_model
+from src.network_info import COMPOSITE
 
 
 def test_the_json_says_how_to_use_the_file(mindir):
@@ -62,7 +64,7 @@ def test_example_inputs_are_what_evaluation_would_give():
 
 def test_the_difference_is_measured_in_a_fresh_process(mindir, checkpoint):
     (exported,) = try_network(*load_inpainting(checkpoint, {}), 2)
-    exported.outputs["composite"][1, 2, 3, 4] += 0.25
+    exported.outputs[COMPOSITE][1, 2, 3, 4] += 0.25
     assert largest_difference(mindir, exported, 2, "CPU", 0) == pytest.approx(0.25, abs=1e-4)
 
 

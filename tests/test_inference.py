@@ -14,6 +14,7 @@ from src.errors import InputError
 from src.export.trial import example_inputs
 from src.inference.filling import fill_by_scales
 from src.inference.inpainter import Inpainter
+from src.inference.load import runnable
 from src.inference.windows import Box, cover, regions
 from src.models import get_model
 
@@ -47,7 +48,7 @@ def strokes(height: int, width: int) -> np.ndarray:
 def test_holes_are_filled_and_nothing_else_changes(height, width):
     picture = np.random.default_rng(0).integers(0, 100, (height, width, 3), np.uint8)
     hole = strokes(height, width)
-    filled = Inpainter.of(WhitePaint(), INFO).fill(picture, hole)
+    filled = Inpainter(runnable(WhitePaint(), INFO)).fill(picture, hole)
     assert (filled.shape, filled.dtype) == (picture.shape, np.uint8)
     np.testing.assert_array_equal(filled[~hole], picture[~hole])
     wide = slice(width * 9 // 20, width * 11 // 20 + 1)
@@ -58,7 +59,7 @@ def test_16_bits_and_soft_edges():
     picture = np.random.default_rng(0).integers(0, 30000, (128, 128, 3), np.uint16)
     weight = strokes(128, 128).astype(np.float32)
     weight[60] *= 0.25
-    filled = Inpainter.of(WhitePaint(), INFO).fill(picture, weight)
+    filled = Inpainter(runnable(WhitePaint(), INFO)).fill(picture, weight)
     assert filled.dtype == np.uint16
     np.testing.assert_array_equal(filled[weight == 0], picture[weight == 0])
     np.testing.assert_array_equal(filled[weight == 1], 65535)
@@ -69,13 +70,13 @@ def test_16_bits_and_soft_edges():
 def test_a_picture_without_a_hole_is_returned_as_it_is():
     network = WhitePaint()
     picture = data.astronaut()[:200, :150]
-    np.testing.assert_array_equal(Inpainter.of(network, INFO).fill(picture, np.zeros((200, 150), bool)), picture)
+    np.testing.assert_array_equal(Inpainter(runnable(network, INFO)).fill(picture, np.zeros((200, 150), bool)), picture)
     assert not network.batches
 
 
 def test_a_picture_of_the_networks_size_reaches_it_as_in_evaluation():
     network, picture, hole = WhitePaint(), data.astronaut()[:128, 100:228], strokes(128, 128)
-    Inpainter.of(network, INFO).fill(picture, hole)
+    Inpainter(runnable(network, INFO)).fill(picture, hole)
     edge, gray = edge_and_gray(picture, "clean", 1.5, ~hole)
     for found, expected in zip(network.batches[0], (normalise(picture), ~hole[None], edge, gray), strict=True):
         np.testing.assert_array_equal(found[0], expected)
@@ -87,7 +88,7 @@ def test_the_files_edge_mode_and_sigma_decide_what_the_network_sees():
     for edge_mode, sigma in (("clean", 2.0), ("published", 2.0), ("clean", 4.0)):
         network = WhitePaint()
         info = get_model("ctsdg").info("generator", image_size=128, edge_mode=edge_mode, sigma=sigma)
-        Inpainter.of(network, info).fill(picture, strokes(128, 128))
+        Inpainter(runnable(network, info)).fill(picture, strokes(128, 128))
         seen[edge_mode, sigma] = network.batches[0][2]
         edge, _ = edge_and_gray(picture, edge_mode, sigma, ~strokes(128, 128))
         np.testing.assert_array_equal(network.batches[0][2][0], edge)
@@ -102,7 +103,7 @@ def test_what_a_hole_holds_does_not_matter(height, width, bar):
     hole[height // 8 : -height // 8, width // 2 - bar // 2 : width // 2 + bar // 2] = True
     pictures[1][~hole] = pictures[0][~hole]
     networks = [WhitePaint(), WhitePaint()]
-    filled = [Inpainter.of(networks[i], INFO).fill(pictures[i], hole) for i in range(2)]
+    filled = [Inpainter(runnable(networks[i], INFO)).fill(pictures[i], hole) for i in range(2)]
     np.testing.assert_array_equal(*filled)
     assert networks[0].batches
     for one, other in zip(networks[0].batches, networks[1].batches, strict=True):
@@ -278,12 +279,12 @@ def test_a_coarse_filling_is_refined_without_seams(dtype):
     hole = np.zeros((1300, 1100), bool)
     hole[200:1000, 150:900] = True
     picture[hole] = 0
-    filled = Inpainter.of(Flat(), INFO).fill(picture, hole)
+    filled = Inpainter(runnable(Flat(), INFO)).fill(picture, hole)
     assert np.abs(filled.astype(int) - np.iinfo(dtype).max // 3).max() <= np.iinfo(dtype).max // 255
 
 
 def test_every_channel_layout_keeps_what_is_known():
-    inpainter, rng = Inpainter.of(WhitePaint(), INFO), np.random.default_rng(0)
+    inpainter, rng = Inpainter(runnable(WhitePaint(), INFO)), np.random.default_rng(0)
     hole = strokes(90, 70)
     for shape in ((90, 70), (90, 70, 1), (90, 70, 2), (90, 70, 3), (90, 70, 4)):
         for dtype in (np.uint8, np.uint16):
@@ -306,7 +307,7 @@ def test_gray_in_a_mask_blends():
     image, mask = np.full((64, 64, 3), 100, np.uint8), np.zeros((64, 64), np.uint8)
     mask[20:40, 20:40] = 255
     mask[20:40, 40:44] = 51
-    filled = Inpainter.of(WhitePaint(), INFO)(image, mask)
+    filled = Inpainter(runnable(WhitePaint(), INFO))(image, mask)
     assert (filled[20:40, 20:40] == 255).all()
     assert (filled[20:40, 40:44] == 131).all()  # 100 + (255 - 100) / 5
 
@@ -314,10 +315,10 @@ def test_gray_in_a_mask_blends():
 def test_windows_of_several_pictures_share_batches(mode):
     network, rng = WhitePaint(), np.random.default_rng(0)
     pairs = [(rng.integers(0, 99, (70, 60 + i, 3), np.uint8), strokes(70, 60 + i)) for i in range(5)]
-    filled = list(Inpainter.of(network, INFO, batch_size=2).fill_all(pairs))
+    filled = list(Inpainter(runnable(network, INFO, batch_size=2)).fill_all(pairs))
     assert [len(batch[0]) for batch in network.batches] == [2, 2, 2 if mode == "graph" else 1]
     for result, (picture, hole) in zip(filled, pairs, strict=True):
-        np.testing.assert_array_equal(result, Inpainter.of(WhitePaint(), INFO).fill(picture, hole))
+        np.testing.assert_array_equal(result, Inpainter(runnable(WhitePaint(), INFO)).fill(picture, hole))
 
 
 def test_two_threads_use_one_inpainter(checkpoint):
@@ -339,7 +340,7 @@ def test_two_threads_use_one_inpainter(checkpoint):
 
 def test_batches_run_in_one_shape_where_cells_are_compiled(mode):
     network, arrays = WhitePaint(), example_inputs(INFO, 5)
-    composites = Inpainter.of(network, INFO, batch_size=2).complete(**arrays)
+    composites = Inpainter(runnable(network, INFO, batch_size=2)).complete(**arrays)
     assert [len(batch[0]) for batch in network.batches] == [2, 2, 2 if mode == "graph" else 1]
     known = arrays["mask"].repeat(3, 1) == 1
     np.testing.assert_array_equal(composites, np.where(known, arrays["image"], 1))
@@ -368,7 +369,7 @@ def test_both_modes_and_the_exported_file_agree(mode, checkpoint, mindir):
 
 def refusal(path: Path, chosen: dict | None = None) -> str:
     with pytest.raises(InputError) as error:
-        Inpainter(path, chosen)
+        Inpainter(path, chosen=chosen)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -389,7 +390,7 @@ def test_a_setting_that_contradicts_the_file_is_refused(name, value, checkpoint,
         line = refusal(path, {name: value})
         assert line.startswith(f"{path} has {name} ")
         assert f"not {value}" in line
-    assert Inpainter(checkpoint, {"width": 0.02, "sigma": 1.5}).info.width == 0.02
+    assert Inpainter(checkpoint, chosen={"width": 0.02, "sigma": 1.5}).info.width == 0.02
 
 
 def test_a_network_that_fills_no_holes_is_refused(checkpoint):

@@ -1,5 +1,6 @@
 """The registry: a model is one folder and one line, and nothing else knows its name."""
 
+import pkgutil
 import re
 
 import numpy as np
@@ -15,10 +16,11 @@ from model_utils.config import read_schema
 from model_utils.entry import run
 from src.checkpoint import read_network
 from src.errors import InputError
-from src.models import REGISTRY, all_models, get_model, model_names
+from src.models import REGISTRY, all_models, model_names
 from tests.command_line import ROOT, words
 
-# What may name a model: its own folder and the line that names it. Elsewhere the yaml, scripts and docs may.
+# What may name a model: its own folder and the lines that name it. Elsewhere the yaml, scripts and docs may.
+REGISTRIES = ("src/models.py", "src/convert/table.py")
 OWN = {name: line.partition(":")[0].rpartition(".")[0].replace(".", "/") for name, line in REGISTRY.items()}
 
 
@@ -69,7 +71,8 @@ def test_options_list_the_models_of_the_registry(toy):
 
 def test_models_are_called_as_in_the_registry():
     assert [model.name for model in all_models()] == list(model_names())
-    assert get_model("ctsdg").training().MODEL == "ctsdg"
+    for model in all_models():
+        assert model.name == pkgutil.resolve_name(model.training).MODEL
 
 
 def test_names_of_models_stand_in_their_folders_and_the_registry_alone():
@@ -79,7 +82,7 @@ def test_names_of_models_stand_in_their_folders_and_the_registry_alone():
     found = []
     for path in sorted([*ROOT.glob("*.py"), *ROOT.glob("model_utils/*.py"), *ROOT.glob("src/**/*.py")]):
         place = path.relative_to(ROOT).as_posix()
-        if place == "src/models.py" or any(place.startswith(f"{folder}/") for folder in folders):
+        if place in REGISTRIES or any(place.startswith(f"{folder}/") for folder in folders):
             continue
         text = path.read_text(encoding="utf-8")
         found += [f"{place}: {name}" for name in models if re.search(rf"\b{name}", text, re.IGNORECASE)]
@@ -91,7 +94,7 @@ def test_the_hub_gives_networks_that_take_the_weights_of_their_files(checkpoint)
 
     network = create_network("ctsdg", width=0.02, edge_mode="clean")
     ms.load_checkpoint(str(checkpoint / "generator.ckpt"), network, strict_load=True)
-    arrays, _ = read_network(checkpoint / "generator.ckpt")
+    arrays, _, _ = read_network(checkpoint / "generator.ckpt")
     assert {name for name, _ in network.parameters_and_names()} == set(arrays)
     for name, parameter in network.parameters_and_names():
         np.testing.assert_array_equal(parameter.asnumpy(), arrays[name])
@@ -100,9 +103,17 @@ def test_the_hub_gives_networks_that_take_the_weights_of_their_files(checkpoint)
         "Upsampler",
     }
     for arguments, message in (
-        (("vgg16",), "vgg16 is not a network by itself; choose one of ctsdg, dgts, upsampler"),
+        (("vgg16",), "there is no model vgg16; choose one of ctsdg, dgts, upsampler"),
         (("ctsdg", 0.5), "ctsdg has no setting 0.5"),
         (("lama",), "there is no model lama"),
     ):
         with pytest.raises(InputError, match=message):
             create_network(*arguments)
+
+
+def test_settings_of_a_model_are_the_defaults_of_its_options():
+    """What a file says that does not say is what training does where nothing is given: the published network."""
+    for model in all_models():
+        for name, value in model.settings.items():
+            option = read_schema()[name]
+            assert option.defaults.get(model.name, option.default) == value, (model.name, name)

@@ -37,9 +37,9 @@ def onnx_file(mindir, tmp_path_factory) -> Path:
     return from_mindir(mindir, tmp_path_factory.mktemp("onnx"))
 
 
-def refusal(*arguments: object, **options: object) -> str:
+def refusal(path: Path, chosen: dict | None = None, **options: object) -> str:
     with pytest.raises(InputError) as error:
-        Inpainter(*arguments, **options)
+        Inpainter(path, chosen=chosen, **options)
     assert "\n" not in str(error.value)
     return str(error.value)
 

@@ -1,5 +1,6 @@
 """The shell scripts: what they would run, which Python they choose, and that they delete nothing."""
 
+import importlib
 import os
 import re
 import shlex
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from model_utils.config import load_config
+from model_utils.config import Config, load_config
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
@@ -35,6 +36,12 @@ def bash(script: Path, *arguments: str, path: str = "", **environment: str) -> s
     return subprocess.run(
         ["bash", script, *arguments], env=clean | environment, capture_output=True, text=True, check=False
     )
+
+
+def load(command: list[str]) -> Config:
+    """The options that the entry point of a command reads, which has to take all of them."""
+    file, *argv = command
+    return load_config(argv, groups=importlib.import_module(Path(file).stem).OPTION_GROUPS)
 
 
 def dry_run(name: str, *arguments: str, **environment: str) -> str:
@@ -65,7 +72,8 @@ def test_arguments_are_options_in_the_model_zoos_order(action, target, tmp_path)
     values = ["0" if option == "device_id" else f"a {option}" for option in names]
     values[1] = str(config_path)
 
-    command = dry_run(name, *values, "--width", "0.5", "--resume")
+    last = {"train.py": "--resume", "eval.py": "--overwrite", "export.py": "--export_parts"}[entry_point]
+    command = dry_run(name, *values, "--width", "0.5", last)
     options = [word for pair in zip((f"--{option}" for option in names), values, strict=True) for word in pair]
     expected = [
         sys.executable,
@@ -75,12 +83,13 @@ def test_arguments_are_options_in_the_model_zoos_order(action, target, tmp_path)
         *options,
         "--width",
         "0.5",
-        "--resume",
+        last,
     ]
     assert shlex.split(command) == expected
 
-    config = load_config(expected[2:])
-    assert (config.device_target, config.seed, config.width, config.resume) == (target, 7, 0.5, True)
+    config = load(expected[1:])
+    assert (config.device_target, config.seed, config.width) == (target, 7, 0.5)
+    assert getattr(config, last.removeprefix("--")) is True
     help_text = dry_run(name, "--help")
     assert help_text.startswith(f"usage: bash scripts/{name} [{'] ['.join(names).upper()}] [--option value ...]\n")
 
@@ -284,8 +293,8 @@ def test_the_quickstart_trains_each_model_and_uses_what_it_trained(tmp_path):
         lines = [shlex.split(line) for line in text.splitlines() if line.startswith(sys.executable)]
         lines = [line for line in lines if Path(line[1]).parent == ROOT]
         assert Path(lines[0][1]).name == "infer.py"
-        assert not load_config(lines[0][2:]).given("checkpoint_path")  # with the weights that ship
-        used = {Path(line[1]).name: load_config(line[2:]) for line in lines[1:]}
+        assert not load(lines[0][1:]).given("checkpoint_path")  # with the weights that ship
+        used = {Path(line[1]).name: load(line[1:]) for line in lines[1:]}
         assert list(used) == ["train.py", "eval.py", "export.py", "infer.py"]
         for command in ("eval.py", "export.py"):
             assert used[command].checkpoint_path == f"{tmp_path}/run/checkpoints/last"

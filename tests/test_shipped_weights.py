@@ -105,7 +105,7 @@ def test_bfloat16_is_near_to_float32_in_their_holes(pairs, tmp_path):
 
 def test_their_card_says_what_they_are():
     file = ROOT / SHIPPED / "generator.ckpt"
-    _, info = read_network(file)
+    _, info, _ = read_network(file)
     card = (ROOT / SHIPPED / "README.md").read_text(encoding="utf-8")
     assert file.stat().st_size < 15e6
     assert f"{info.iteration:,} iterations" in card

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.study import RUNS, TEST_FACES, draw_study, trained_hours
-from src.training.curves import COLOURS, PANEL, panel_size
+from src.drawing.curves import COLOURS, PANEL, panel_size
 from tests.command_line import ROOT
 
 QUICK = "--train_iter 2 --width 0.05 --batch_size 2 --mode pynative --log_frequency_step 1"

@@ -19,6 +19,7 @@ from src.inference.inpainter import Inpainter
 from src.inference.jobs import Job, find_faults
 from src.inference.picture_files import as_stored, upright
 from src.inference.user_files import Settings, fill_files
+from tests.defaults import with_defaults
 
 ORIENTATION = 274
 PROFILE = {
@@ -183,7 +184,7 @@ def try_case(folder: Path, case: Case, shape: tuple[int, int], fill: Callable, r
         Image.fromarray(mask if stored else upright(mask, orientation)).save(mask_file)
         job = Job(image, mask_file, output)
         assert find_faults([job]) == {}
-        assert fill_files([job], partial(starmap, remember), Settings(), many=False) == {}
+        assert fill_files([job], partial(starmap, remember), with_defaults(Settings), many=False) == {}
 
         with Image.open(output) as result, Image.open(image) as source:
             assert result.getexif().get(ORIENTATION, 1) == orientation, kind

@@ -1,6 +1,6 @@
 """The networks of LPIPS and FID, from torchvision's and their authors' files."""
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from src.checkpoint import save_network
@@ -9,7 +9,6 @@ from src.convert.names import PYTORCH, pair_names, parameter_shapes, take
 from src.errors import InputError
 from src.evaluation.inception import ConvNorm
 from src.evaluation.perceptual import CELLS, TRUNKS
-from src.models import Model
 
 # torchvision's numbers of the convolutions, by stage.
 TORCHVISION_LAYERS = {
@@ -40,19 +39,19 @@ def inception_table() -> tuple:
     return tuple(rows)
 
 
-def _from_torchvision(metric: str) -> Callable[..., str]:
-    def convert(path: Path, output: Path, lpips_linear: str) -> str:
-        """torchvision's classifier and LPIPS's linear layers -> one file."""
-        if not lpips_linear:
-            raise InputError("LPIPS needs --lpips_linear as well, its own weights: alex.pth or vgg.pth")
-        state = as_arrays(read_torch(path), str(path)) | as_arrays(read_torch(Path(lpips_linear)), lpips_linear)
-        _save(metric, lpips_table(metric), state, f"{path} with {lpips_linear}", output)
-        return f"LPIPS on {CELLS[metric][0].network}"
-
-    return convert
+def lpips_from_torchvision(path: Path, output: Path, lpips_linear: str, metric: str = "lpips") -> str:
+    """torchvision's classifier and LPIPS's linear layers -> one file."""
+    if not lpips_linear:
+        raise InputError("LPIPS needs --lpips_linear as well, its own weights: alex.pth or vgg.pth")
+    state = as_arrays(read_torch(path), str(path)) | as_arrays(read_torch(Path(lpips_linear)), lpips_linear)
+    _save(metric, lpips_table(metric), state, f"{path} with {lpips_linear}", output)
+    return f"LPIPS on {CELLS[metric][0].network}"
 
 
-def _inception(path: Path, output: Path) -> str:
+lpips_vgg_from_torchvision = partial(lpips_from_torchvision, metric="lpips_vgg")
+
+
+def inception_from_official(path: Path, output: Path) -> str:
     """FID's Inception v3, as the PyTorch port of it is distributed -> one file."""
     _save("fid", inception_table(), as_arrays(read_torch(path), str(path)), str(path), output)
     return "FID's Inception v3 without its classifier"
@@ -64,9 +63,3 @@ def _save(metric: str, table: tuple, state: dict, where: str, output: Path) -> N
     pairs = [(ours, theirs) for ours, theirs in pair_names(table, PYTORCH, shapes) if ours]
     state = {name: a for name, a in state.items() if not name.startswith(UNUSED) and not name.endswith(COUNTER)}
     save_network(output, take(state, pairs, shapes, where), info)
-
-
-LINEAR = {"torchvision": ("lpips_linear",)}
-LPIPS = Model("lpips", converters={"torchvision": _from_torchvision("lpips")}, convert_options=LINEAR)
-LPIPS_VGG = Model("lpips_vgg", converters={"torchvision": _from_torchvision("lpips_vgg")}, convert_options=LINEAR)
-FID = Model("fid", converters={"official": _inception})

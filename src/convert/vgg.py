@@ -7,9 +7,7 @@ import numpy as np
 from src.checkpoint import read_network, save_network
 from src.convert.files import as_arrays, read_mindspore, read_torch, write_torch
 from src.convert.names import MODELZOO, PYTORCH, pair_names, parameter_shapes, take
-from src.errors import InputError
 from src.losses.perceptual import VGG19_TAPS, VGG16Features, VGG19Features
-from src.models import Model
 from src.network_info import NetworkInfo
 
 # Ours, torchvision, MindSpore model zoo.
@@ -46,13 +44,13 @@ VGG19_CAFFE_INFO = NetworkInfo("vgg19", "vgg19_caffe")
 NETWORKS = {"vgg16": (VGG16Features, VGG16_TABLE), "vgg19": (lambda: VGG19Features(VGG19_TAPS), VGG19_TABLE)}
 
 
-def from_torchvision(path: Path, output: Path) -> str:
+def vgg16_from_torchvision(path: Path, output: Path) -> str:
     """torchvision's VGG16, whole or its features -> one file."""
     _save(_read_torchvision(path, TORCHVISION_UNUSED), PYTORCH, path, output, VGG16_INFO)
     return "VGG16 up to its third pool"
 
 
-def from_modelzoo(path: Path, output: Path) -> str:
+def vgg16_from_modelzoo(path: Path, output: Path) -> str:
     """The model zoo's VGG16 -> one file."""
     _save(read_mindspore(path), MODELZOO, path, output, VGG16_INFO)
     return "VGG16 up to its third pool"
@@ -95,10 +93,9 @@ def _save(state: dict[str, np.ndarray], column: int, path: Path, output: Path, i
 
 def _write(path: Path, output: Path, columns: dict[NetworkInfo, int]) -> NetworkInfo:
     """Write a file of ours in the layout of what it says it holds, and return that."""
-    arrays, info = read_network(path)
-    if info not in columns:
-        wanted = " or ".join(known.network for known in columns)
-        raise InputError(f"{path} holds {info.model} {info.network}, not {wanted}; give another checkpoint")
+    file = read_network(path)
+    file.check(*((known.model, known.network) for known in columns))
+    arrays, info = file.arrays, file.info
     shapes, pairs = _layout(info, columns[info])
     take(arrays, [(name, name) for name in shapes], shapes, str(path))
     write_torch({theirs: arrays[ours] for ours, theirs in pairs}, output)
@@ -109,13 +106,3 @@ def _layout(info: NetworkInfo, column: int) -> tuple[dict[str, tuple], list]:
     make, table = NETWORKS[info.model]
     shapes = parameter_shapes(make())
     return shapes, pair_names(table, column, shapes)
-
-
-VGG16 = Model(
-    "vgg16",
-    converters={"torchvision": from_torchvision, "modelzoo": from_modelzoo, "ours": vgg16_to_torchvision},
-)
-VGG19 = Model(
-    "vgg19",
-    converters={"torchvision": vgg19_from_torchvision, "official": vgg19_from_official, "ours": vgg19_to_published},
-)

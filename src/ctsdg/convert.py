@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checkpoint import network_file, read_network, save_network
+from src.checkpoint import read_network, save_network
 from src.convert.files import as_arrays, read_mindspore, read_torch, write_torch
 from src.convert.names import MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes, take
 from src.ctsdg import Discriminator, Generator
@@ -125,21 +125,20 @@ def to_official(path: Path, output: Path, seamless: bool) -> str:
     """
     content = {}
     for name in NETWORKS:
-        file = network_file(path, name)
-        arrays, info = read_network(file)
-        if (info.model, info.network) != ("ctsdg", name):
-            raise InputError(f"{file} holds {info.model} {info.network}, not ctsdg {name}; give a checkpoint folder")
+        file = read_network(path, name)
+        file.check(("ctsdg", name), instead="a checkpoint folder")
+        arrays, info = file.arrays, file.info
         if info.align_corners:
-            raise InputError(f"{file} up-samples with aligned corners, which the official code does not do")
+            raise InputError(f"{file.path} up-samples with aligned corners, which the official code does not do")
         if info.seamless and not seamless:
             raise InputError(
-                f"{file} was trained with --seamless true, which the official code does not know; for "
+                f"{file.path} was trained with --seamless true, which the official code does not know; for "
                 "benchmarks/published_training.py, which does, give --seamless true here too"
             )
         shapes, pairs = layout(name, info.width, PYTORCH)
         kept = {KEPT + theirs for _, theirs in pairs}
         own = {key: array for key, array in arrays.items() if key not in kept}
-        take(own, [(key, key) for key in shapes], shapes, str(file))
+        take(own, [(key, key) for key in shapes], shapes, str(file.path))
         content.setdefault("n_iter", info.iteration)
         content[name] = official_state(arrays, pairs, info.batches_tracked)
     write_torch(content, output)

@@ -13,12 +13,12 @@ from src.losses.psnr import hole_psnr
 class LossWeights:
     """Factors of the terms of the generator's loss (Eq. 17)."""
 
-    hole: float = 60.0
-    valid: float = 10.0
-    perceptual: float = 0.1
-    style: float = 250.0
-    adversarial: float = 0.1
-    intermediate: float = 1.0
+    hole: float
+    valid: float
+    perceptual: float
+    style: float
+    adversarial: float
+    intermediate: float
 
 
 HOLE_LOSSES = ("l1", "psnr")
@@ -42,7 +42,7 @@ class GeneratorLoss(nn.Cell):
         discriminator: nn.Cell,
         vgg: nn.Cell | None,
         weights: LossWeights,
-        hole_loss: str = "l1",
+        hole_loss: str,
     ) -> None:
         super().__init__()
         if hole_loss not in HOLE_LOSSES:

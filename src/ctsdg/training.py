@@ -3,14 +3,15 @@
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.ctsdg import Discriminator, Generator
+from src.ctsdg.discriminator import Discriminator
 from src.ctsdg.loss import GENERATOR_TERMS, DiscriminatorLoss, GeneratorLoss, LossWeights
 from src.ctsdg.train_step import CTSDGTrainOneStepCell
 from src.data.images import to_uint8
-from src.data.picture_sheet import Row
+from src.drawing.sheet import Row
 from src.losses.perceptual import VGG16Features
+from src.models import get_model
 from src.network_info import NetworkInfo
-from src.training.model_training import ModelTraining, load_vgg
+from src.training.model_training import ModelTraining
 from src.training.train_step import BatchCount
 
 
@@ -35,13 +36,17 @@ class CTSDGTraining(ModelTraining):
             adversarial=config.adversarial_loss_w,
             intermediate=config.intermediate_loss_w,
         )
-        vgg = load_vgg(config, VGG16Features(), NetworkInfo("vgg16", "vgg16"), ("perceptual_loss_w", "style_loss_w"))
-        generator = Generator(config.width, config.align_corners, config.seamless)
-        discriminator = Discriminator(config.width)
-        self.networks = {"generator": generator, "discriminator": discriminator}
+        losses = ("perceptual_loss_w", "style_loss_w")
+        vgg = self.load_vgg(VGG16Features(), NetworkInfo("vgg16", "vgg16"), losses)
+        self.networks = self.make_networks()
+        generator, discriminator = self.networks.values()
         self.batches_tracked = {name: BatchCount(name) for name in self.networks}
         self.generator_loss = GeneratorLoss(generator, discriminator, vgg, weights, config.hole_loss)
         self.discriminator_loss = DiscriminatorLoss(discriminator)
+
+    def make_networks(self) -> dict[str, nn.Cell]:
+        generator = get_model(self.MODEL).network(self.info("generator"))
+        return {"generator": generator, "discriminator": Discriminator(self.config.width)}
 
     def start_stage(self, stage: int) -> None:
         rate = self.config.gen_lr_train if stage == 1 else self.config.gen_lr_finetune

@@ -25,7 +25,7 @@ def gray_image(image: np.ndarray, edge_mode: str) -> np.ndarray:
     return rgb2gray(WRAPPED[image] if edge_mode == "published" else image)
 
 
-def edge_map(gray: np.ndarray, sigma: float = 2.0, known: np.ndarray | None = None) -> np.ndarray:
+def edge_map(gray: np.ndarray, sigma: float, known: np.ndarray | None = None) -> np.ndarray:
     """(H, W) in [0, 1] -> float32 (H, W), 1 on Canny's edges after a Gaussian of `sigma` pixels, else 0.
 
     known: bool (H, W); with it, edges are those of known pixels alone: what a hole holds is not looked at
@@ -35,7 +35,7 @@ def edge_map(gray: np.ndarray, sigma: float = 2.0, known: np.ndarray | None = No
 
 
 def edge_and_gray(
-    image: np.ndarray, edge_mode: str, sigma: float = 2.0, known: np.ndarray | None = None
+    image: np.ndarray, edge_mode: str, sigma: float, known: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """uint8 (H, W, 3) -> edge, gray: float32 (1, H, W) each, as the networks take them.
 

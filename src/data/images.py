@@ -45,7 +45,7 @@ def list_images(root: str | Path) -> list[Path]:
     return sorted(paths, key=lambda path: path.relative_to(root).as_posix())
 
 
-def list_split(root: str | Path, anno_path: str | Path = "", split: str = "train") -> list[Path]:
+def list_split(root: str | Path, anno_path: str | Path, split: str) -> list[Path]:
     """The pictures of one split (train, val or test), in the order of CelebA's partition file `anno_path`.
 
     Each line of it is "name number"; the files lie under `root` or `root/img_align_celeba`. With no partition file,

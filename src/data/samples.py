@@ -43,16 +43,16 @@ class TrainingSamples:
     image_paths: Sequence[Path]
     image_size: int
     seed: int
+    mask_polarity: str
+    mask_pairing: str
+    hole_min: float
+    hole_max: float
+    drawn_holes: str
+    center_crop: int
+    window_scale: float
+    sigma: float
     mask_paths: Sequence[Path] = ()
-    mask_polarity: str = "white_hole"
-    mask_pairing: str = "random"
-    hole_min: float = 0.05
-    hole_max: float = 0.6
-    drawn_holes: str = "strokes"
-    center_crop: int = 0
-    window_scale: float = 0.0
     edge_mode: str | None = None  # None for networks without a structure stream: no edge, no gray
-    sigma: float = 2.0
 
     def __post_init__(self) -> None:
         if self.mask_pairing not in PAIRINGS:
@@ -156,10 +156,10 @@ class EvaluationSamples:
     image_paths: Sequence[Path]
     mask_paths: Sequence[Path]
     image_size: int
-    mask_polarity: str = "white_hole"
-    center_crop: int = 0
+    mask_polarity: str
+    center_crop: int
+    sigma: float
     edge_mode: str | None = None
-    sigma: float = 2.0
 
     def __len__(self) -> int:
         return len(self.image_paths)

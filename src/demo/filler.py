@@ -38,9 +38,9 @@ class Stopped(Exception):
 class Limits:
     """The options of that name in default_config.yaml; 1 MB is 10⁶ bytes."""
 
-    max_upload_mb: int = 100
-    max_pixels: int = 50_000_000
-    max_waiting: int = 20
+    max_upload_mb: int
+    max_pixels: int
+    max_waiting: int
 
 
 @dataclass(eq=False)

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checkpoint import network_file, read_network, save_network
+from src.checkpoint import read_network, save_network
 from src.convert.files import as_arrays, read_torch, write_torch
 from src.convert.names import PYTORCH, infer_width, pair_names, parameter_shapes, take
 from src.dgts import decoder, encoder
 from src.dgts.convert_resnet import resnet_table
 from src.dgts.generator import Generator
 from src.dgts.width import scaled
-from src.errors import InputError
 from src.models import get_model
 
 PARALLEL = "module."  # in front of every name: the official files were saved from DataParallel
@@ -75,7 +74,7 @@ def layout(width: float) -> tuple[dict[str, tuple], list]:
     return shapes, [(ours, theirs) for ours, theirs in pair_names(GENERATOR, PYTORCH, shapes) if ours]
 
 
-def from_official(path: Path, output: Path, matching_lambda: float = 0.1) -> str:
+def from_official(path: Path, output: Path, matching_lambda: float) -> str:
     """The official state dict -> one file. It does not say which lambda its network has; 0.1 is that of Places2."""
     state = as_arrays(read_torch(path), str(path))
     state = {name.removeprefix(PARALLEL): array for name, array in state.items()}
@@ -89,11 +88,10 @@ def from_official(path: Path, output: Path, matching_lambda: float = 0.1) -> str
 
 def to_official(path: Path, output: Path) -> str:
     """A checkpoint folder, or its generator.ckpt -> the official state dict."""
-    file = network_file(path, "generator")
-    arrays, info = read_network(file)
-    if (info.model, info.network) != ("dgts", "generator"):
-        raise InputError(f"{file} holds {info.model} {info.network}, not dgts generator; give another checkpoint")
+    file = read_network(path, "generator")
+    file.check(("dgts", "generator"))
+    arrays, info = file.arrays, file.info
     shapes, pairs = layout(info.width)
-    take(arrays, [(name, name) for name in shapes], shapes, str(file))
+    take(arrays, [(name, name) for name in shapes], shapes, str(file.path))
     write_torch({PARALLEL + theirs: arrays[ours] for ours, theirs in pairs}, output)
     return f"generator, width {info.width}; the official code wants lambda {info.matching_lambda} set by hand"

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from src.checkpoint import network_file, read_network, save_network
+from src.checkpoint import read_network, save_network
 from src.convert.files import as_arrays, read_torch, write_torch
 from src.convert.names import PYTORCH, pair_names, parameter_shapes, take
 from src.dgts.resnet import STAGES, ResNet50
-from src.errors import InputError
-from src.models import Model
 from src.network_info import NetworkInfo
 
 # What a torchvision file holds beyond the features: its classifier, and counters that old files lack.
@@ -51,14 +49,9 @@ def from_torchvision(path: Path, output: Path) -> str:
 
 def to_torchvision(path: Path, output: Path) -> str:
     """A file of ours -> torchvision's layout, without the classifier."""
-    file = network_file(path, "resnet50")
-    arrays, info = read_network(file)
-    if info.model != "resnet50":
-        raise InputError(f"{file} holds {info.model} {info.network}, not resnet50; give another checkpoint")
+    file = read_network(path, "resnet50")
+    file.check(("resnet50", "resnet50"))
     shapes, pairs = layout()
-    take(arrays, [(name, name) for name in shapes], shapes, str(file))
-    write_torch({theirs: arrays[ours] for ours, theirs in pairs}, output)
+    take(file.arrays, [(name, name) for name in shapes], shapes, str(file.path))
+    write_torch({theirs: file.arrays[ours] for ours, theirs in pairs}, output)
     return "ResNet-50 without its classifier"
-
-
-RESNET50 = Model("resnet50", converters={"torchvision": from_torchvision, "ours": to_torchvision})

@@ -17,9 +17,9 @@ VGG_TAPS = PERCEPTUAL_TAPS + STYLE_TAPS  # what the VGG19 of the loss has to ret
 class LossWeights:
     """Factors of the terms of the generator's loss."""
 
-    hole: float = 10.0
-    perceptual: float = 0.1
-    style: float = 250.0
+    hole: float
+    perceptual: float
+    style: float
 
 
 class GeneratorLoss(nn.Cell):

@@ -1,7 +1,7 @@
 """The small pictures that DGTS works on: every fourth pixel, and half of that for the upsampler."""
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, jit, nn, ops
 from PIL import Image
 
 STRIDE = 4  # pixels of the picture for one of the working image
@@ -32,3 +32,21 @@ def halving_matrix(size: int) -> np.ndarray:
     """(size/2, size): row i holds the weights of output pixel i. The filter is linear and separable."""
     identity = Image.fromarray(np.eye(size, dtype=np.float32))
     return np.asarray(identity.resize((size, size // 2), Image.Resampling.BICUBIC))
+
+
+class LowResolutionInpainting(nn.Cell):
+    """What the upsampler gets of the generator.
+
+    image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known
+    -> the completed picture (B, 3, S/8, S/8); the patches filled in turn, int32 (B, N), -1 after the last
+    """
+
+    def __init__(self, generator: nn.Cell, image_size: int) -> None:
+        super().__init__()
+        self.generator, self.halve = generator, HalveBicubic(image_size // STRIDE)
+        self.set_train(False)
+
+    @jit  # in either mode: operator by operator, the decoder's loop takes minutes
+    def construct(self, image: Tensor, mask: Tensor) -> tuple:
+        completed, order = self.generator(image, mask)
+        return self.halve(completed), order

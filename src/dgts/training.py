@@ -2,20 +2,21 @@
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
-from src.checkpoint import load_network, network_file
+from src.checkpoint import load_network
 from src.data.images import to_uint8
-from src.data.picture_sheet import Row
 from src.dgts.generator import Generator
 from src.dgts.loss import GENERATOR_TERMS, VGG_TAPS, GeneratorLoss, LossWeights
 from src.dgts.low_resolution import working_image
 from src.dgts.train_step import DGTSTrainOneStepCell
+from src.drawing.sheet import Row
 from src.errors import InputError
 from src.losses.perceptual import VGG19Features
+from src.models import get_model
 from src.network_info import NetworkInfo
 from src.training.adamw import AdamW
-from src.training.model_training import ModelTraining, load_vgg
+from src.training.model_training import ModelTraining
 
 RANDOM = "none"  # for --pretrained_resnet: no file, on purpose
 
@@ -31,16 +32,36 @@ class DGTSTraining(ModelTraining):
         super().__init__(config)
         weights = LossWeights(config.hole_loss_w, config.perceptual_loss_w, config.style_loss_w)
         info = NetworkInfo("vgg19", "vgg19")
-        vgg = load_vgg(config, VGG19Features(VGG_TAPS), info, ("perceptual_loss_w", "style_loss_w"))
-        check_resnet(config)
-        generator = Generator(
-            config.width, config.image_size, config.matching_lambda, config.fill_order, config.train_sequential_steps
-        )
-        if config.pretrained_resnet not in ("", RANDOM) and not config.resume:
-            file = network_file(config.pretrained_resnet, "resnet50")
-            load_network(file, generator.encoder.backbone, NetworkInfo("resnet50", "resnet50"))
-        self.networks = {"generator": generator}
-        self.loss = GeneratorLoss(generator, vgg, weights)
+        vgg = self.load_vgg(VGG19Features(VGG_TAPS), info, ("perceptual_loss_w", "style_loss_w"))
+        self.networks = self.make_networks()
+        self.load_backbone()
+        self.loss = GeneratorLoss(self.networks["generator"], vgg, weights)
+
+    def make_networks(self) -> dict[str, nn.Cell]:
+        info = self.info("generator").with_settings(sequential_steps=self.config.train_sequential_steps)
+        return {"generator": get_model(self.MODEL).network(info)}
+
+    def load_backbone(self) -> None:
+        """Fill the backbone as the options say. Raises InputError unless it is clear what it starts from."""
+        config, path = self.config, self.config.pretrained_resnet
+        if config.resume:
+            return
+        if not path and not config.init_checkpoint:
+            raise InputError(
+                "the backbone starts from --pretrained_resnet FILE.ckpt (convert.py makes it from torchvision's "
+                f"ResNet-50); --pretrained_resnet {RANDOM} starts it at random"
+            )
+        if path and config.init_checkpoint:
+            both = "--pretrained_resnet and --init_checkpoint"
+            raise InputError(f"{both} both say what the backbone starts from; give one")
+        if path in ("", RANDOM):
+            return
+        if config.width != 1.0:
+            raise InputError(
+                f"--pretrained_resnet {path}: torchvision's ResNet-50 has width 1.0, not {config.width}; "
+                f"--pretrained_resnet {RANDOM} starts at random"
+            )
+        load_network(path, self.networks["generator"].encoder.backbone, NetworkInfo("resnet50", "resnet50"))
 
     def start_stage(self, stage: int) -> None:
         c = self.config
@@ -71,22 +92,3 @@ def make_optimizer(generator: Generator, rate: float, backbone_rate: float, weig
     others = [parameter for parameter in generator.trainable_params() if parameter.name not in names]
     groups = [{"params": backbone, "lr": backbone_rate}, {"params": others, "lr": rate}]
     return AdamW(groups, rate, weight_decay=weight_decay)
-
-
-def check_resnet(config) -> None:
-    """Raises InputError unless it is clear what the backbone starts from."""
-    path = config.pretrained_resnet
-    if config.resume:
-        return
-    if not path and not config.init_checkpoint:
-        raise InputError(
-            "the backbone starts from --pretrained_resnet FILE.ckpt (convert.py makes it from torchvision's "
-            f"ResNet-50); --pretrained_resnet {RANDOM} starts it at random"
-        )
-    if path and config.init_checkpoint:
-        raise InputError("--pretrained_resnet and --init_checkpoint both say what the backbone starts from; give one")
-    if path not in ("", RANDOM) and config.width != 1.0:
-        raise InputError(
-            f"--pretrained_resnet {path}: torchvision's ResNet-50 has width 1.0, not {config.width}; "
-            f"--pretrained_resnet {RANDOM} starts at random"
-        )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mindspore import nn
 
-from src.checkpoint import filled, read_network
+from src.checkpoint import read_network
 from src.errors import InputError
 from src.evaluation.inception import InceptionV3
 from src.evaluation.lpips import ALEXNET, LPIPS, VGG16
@@ -28,17 +28,15 @@ def load_networks(metrics: Sequence[str], folder: str) -> dict[str, Network]:
 
     lpips, lpips_vgg: two arrays (B, 3, S, S) in [-1, 1] -> (B,); fid: one -> features (B, 2048). Raises InputError.
     """
-    networks = {}
-    for metric in metrics:
-        if metric not in CELLS:
-            continue
-        path = Path(folder) / f"{metric}.ckpt"
-        if not path.is_file():
-            where = f"{path} does not exist" if folder else f"--metrics_path is missing, the folder of {path.name}"
-            raise InputError(f"--metrics {metric}: {where}; docs/evaluation.md says how convert.py makes it")
-        arrays, found = read_network(path)
-        expected, make = CELLS[metric]
-        if found != expected:
-            raise InputError(f"{path} holds {found.model} {found.network}, not {metric}; give another --metrics_path")
-        networks[metric] = on_arrays(filled(path, arrays, make))
-    return networks
+    return {metric: on_arrays(_load(metric, folder)) for metric in metrics if metric in CELLS}
+
+
+def _load(metric: str, folder: str) -> nn.Cell:
+    path = Path(folder) / f"{metric}.ckpt"
+    if not path.is_file():
+        where = f"{path} does not exist" if folder else f"--metrics_path is missing, the folder of {path.name}"
+        raise InputError(f"--metrics {metric}: {where}; docs/evaluation.md says how convert.py makes it")
+    info, make = CELLS[metric]
+    file = read_network(path)
+    file.check((info.model, info.network), instead="another --metrics_path")
+    return file.cell(lambda _: make())

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from src.data.images import to_uint8
-from src.data.picture_sheet import Row, picture_sheet
+from src.drawing.sheet import Row, draw_sheet
 from src.evaluation.buckets import BUCKETS, FID, Scores, markdown_table
 from src.evaluation.evaluation import Evaluation
 from src.files import staged
@@ -69,7 +69,7 @@ def contact_sheet(evaluation: Evaluation) -> Image.Image:
         scores = [each.scores[i] for each in evaluation.scores.values()]
         notes = [f"{scores[0].hole_ratio:.1%} hole", *(f"PSNR {s.psnr:.2f}  SSIM {s.ssim:.3f}" for s in scores)]
         rows.append(Row([masked, *completed, sample.picture], f"{label}: {sample.name}", notes))
-    return picture_sheet(["input", *evaluation.methods, "truth"], rows)
+    return draw_sheet(["input", *evaluation.methods, "truth"], rows)
 
 
 def extremes(scores: Scores) -> list[tuple[str, int]]:

@@ -27,7 +27,8 @@ def write(exported: Exported, batch_size: int, path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "network.mindir")
         mindir.write(exported, batch_size, source)
-        model = translate(read_mindir(source), list(exported.inputs), list(exported.outputs))
+        names = [[tensor.name for tensor in tensors] for tensors in (exported.inputs, exported.outputs)]
+        model = translate(read_mindir(source), *names)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
 

@@ -14,7 +14,7 @@ TEMPLATES = Path(__file__).parent / "package_files"
 NAME = "inpainting"
 STARTS = ("src.inference.inpainter", "src.inference.user_files")
 # What only checkpoints need, and what only the other kind of file needs, stays out.
-ABSENT = {".onnx": {"src.models", "src.inference.mindspore_runtime"}, ".mindir": {"src.models"}}
+ABSENT = {".onnx": {"src.inference.load", "src.inference.mindspore_runtime"}, ".mindir": {"src.inference.load"}}
 PACKAGES = {".onnx": ("requirements.txt", "requirements-onnx.txt"), ".mindir": ("requirements.txt",)}
 NOT_NEEDED = {".onnx": ("mindspore", "onnx", "pyyaml", "ml_dtypes"), ".mindir": ("pyyaml",)}
 

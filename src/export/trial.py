@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from src.data.images import normalise
 from src.data.masks import draw_mask
 from src.inference.batches import run_batches
 from src.inference.mindspore_runtime import on_arrays
-from src.models import Part, get_model
+from src.model import ExportPart
+from src.models import get_model
 from src.network_info import COMPOSITE, NetworkInfo, TensorInfo
 
 ROOT = Path(__file__).parents[2]
@@ -23,50 +24,48 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Exported:
-    """A cell with inputs to try it on, each (B, …), and what it makes of them, all by the name of their TensorInfo."""
+    """A cell with inputs to try it on, each (B, …), and what it makes of them."""
 
     cell: nn.Cell
-    facts: Mapping[str, object]  # what the .json says of the weights
-    described: Sequence[TensorInfo]  # inputs and outputs
-    inputs: Mapping[str, np.ndarray]
-    outputs: Mapping[str, np.ndarray]
+    info: NetworkInfo  # what the .json says of the weights
+    inputs: Mapping[TensorInfo, np.ndarray]
+    outputs: Mapping[TensorInfo, np.ndarray]
     suffix: str = ""  # behind the name of the file
 
 
 def try_network(network: nn.Cell, info: NetworkInfo, batch_size: int, with_parts: bool = False) -> list[Exported]:
-    """What export.py writes: the cell that completes pictures, then `with_parts` the networks within it."""
+    """What export.py writes: the cell that completes images, then `with_parts` the networks within it."""
     model = get_model(info.model)
     arrays = example_inputs(info, max(batch_size, len(model.example_holes)))
-    whole = Part("", network, info, model.inputs, (COMPOSITE,), dict)
+    whole = ExportPart("", network, info, model.inputs, (COMPOSITE,), dict)
     parts = model.parts(network, info) if with_parts and model.parts else ()
     found = []
     for part in (whole, *parts):
         prepared = part.prepare(arrays)
-        inputs = {tensor.name: prepared[tensor.name] for tensor in part.inputs}
+        inputs = {tensor: prepared[tensor.name] for tensor in part.inputs}
         results = run_batches(on_arrays(part.cell), list(inputs.values()), batch_size)
-        outputs = {tensor.name: array for tensor, array in zip(part.outputs, results, strict=True)}
-        described = (*part.inputs, *part.outputs)
-        found.append(Exported(part.cell, part.info.facts(), described, inputs, outputs, part.suffix))
-        arrays |= outputs
+        outputs = dict(zip(part.outputs, results, strict=True))
+        found.append(Exported(part.cell, part.info, inputs, outputs, part.suffix))
+        arrays |= {tensor.name: array for tensor, array in outputs.items()}
     return found
 
 
 def example_inputs(info: NetworkInfo, count: int) -> dict[str, np.ndarray]:
-    """Pictures of random squares with drawn holes, prepared as the network wants them."""
+    """Images of random squares with drawn holes, prepared as the network wants them."""
     model = get_model(info.model)
     names, holes = [tensor.name for tensor in model.inputs], model.example_holes
     rng, side = np.random.default_rng(0), info.image_size // 16
     samples = []
     for i in range(count):
-        picture = np.kron(rng.integers(0, 256, (16, 16, 3)), np.ones((side, side, 1))).astype(np.uint8)
+        image = np.kron(rng.integers(0, 256, (16, 16, 3)), np.ones((side, side, 1))).astype(np.uint8)
         low, high = holes[i % len(holes)]
         if low == high:
             mask = np.full((1, info.image_size, info.image_size), 1 - low, np.float32)
         else:
             mask = draw_mask(rng, info.image_size, low, high)
-        sample = {"image": normalise(picture), "mask": mask}
+        sample = {"image": normalise(image), "mask": mask}
         if "edge" in names:
-            sample["edge"], sample["gray"] = edge_and_gray(picture, info.edge_mode, info.sigma)
+            sample["edge"], sample["gray"] = edge_and_gray(image, info.edge_mode, info.sigma)
         samples.append(sample)
     return {name: np.stack([sample[name] for sample in samples]) for name in names}
 
@@ -78,7 +77,7 @@ def largest_difference(path: Path, exported: Exported, batch_size: int, *how: ob
     """
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
-        np.savez(inputs, **exported.inputs)
+        np.savez(inputs, *exported.inputs.values())
         words = [path.resolve(), inputs, outputs, batch_size, *how]
         subprocess.run([sys.executable, "-m", "src.export.run_file", *map(str, words)], cwd=ROOT, check=True)
         found = np.load(outputs)

@@ -1,11 +1,24 @@
 """Any number of samples through a network that takes so many at once."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from src.network_info import NetworkInfo
+
 # A network as the rest of inference sees it: its inputs, each (B, …), of the B that it was made for -> its outputs.
 Network = Callable[..., Sequence[np.ndarray]]
+
+
+class RunnableNetwork(NamedTuple):
+    """A network that fills holes, from a file of any kind, with what one has to know to run it."""
+
+    run: Network
+    info: NetworkInfo
+    batch_size: int
+    inputs: tuple[str, ...]  # names, in the order that it takes them
+    fixed: bool = True  # it takes batches of that size alone
 
 
 def run_batches(

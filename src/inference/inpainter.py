@@ -1,92 +1,36 @@
-"""Completing pictures with a trained network: from its checkpoint or its exported file, at any size.
+"""Completing images with a trained network: from its checkpoint or its exported file, at any size.
 
 from src.inference.inpainter import Inpainter
 inpainter = Inpainter("checkpoints/last")
 completed = inpainter(image, mask)
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from src.data.edges import edge_and_gray
 from src.data.images import luminance, normalise
-from src.errors import InputError
-from src.inference.batches import Network, run_batches
+from src.inference.batches import RunnableNetwork, run_batches
 from src.inference.filling import Filling, Sample, fill_by_scales
-from src.inference.onnx_runtimes import load_onnx
-from src.inference.sidecar import read_sidecar
-from src.network_info import NetworkInfo
-
-if TYPE_CHECKING:
-    from mindspore import nn
+from src.inference.open_network import open_network
 
 
 class Inpainter:
-    """Completes pictures with one network, whose file decides how they are prepared. Several threads may use it.
+    """Completes images with one network, whose file decides how they are prepared. Several threads may use it.
 
-    path: a .onnx or .mindir file, which knows its batch size, or a checkpoint: folder, file, checkpoints/last
-    chosen: options that the user gave, see load_inpainting; an exported file has decided all of them
-    batch_size: windows that go through the network together
-    runtime, precision: for .onnx files alone, see load_onnx
-
-    Raises InputError.
+    network: what open_network gives, or a path, which open_network takes with the `options`; it may raise InputError
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        chosen: Mapping[str, object] | None = None,
-        batch_size: int = 1,
-        runtime: str | None = None,
-        precision: str | None = None,
-    ) -> None:
-        path, chosen = Path(path), chosen or {}
-        how = {name: value for name, value in (("runtime", runtime), ("precision", precision)) if value is not None}
-        if path.suffix == ".onnx":
-            info, batch_size, inputs = read_sidecar(path, chosen)
-            self._use(load_onnx(path, **how), info, batch_size, inputs)
-            return
-        for name, value in how.items():
-            raise InputError(f"--{name} {value} is for .onnx files; leave it out for {path}")
-        if path.suffix == ".mindir":
-            from src.inference.mindspore_runtime import load_mindir
-
-            info, batch_size, inputs = read_sidecar(path, chosen)
-            self._use(load_mindir(path), info, batch_size, inputs)
-            return
-        try:
-            from src.models import load_inpainting
-        except ModuleNotFoundError as error:  # a package of export.py has no networks
-            raise InputError(f"{path}: only .onnx and .mindir files run here") from error
-        self._use_cell(*load_inpainting(path, chosen), batch_size)
-
-    @classmethod
-    def of(cls, network: "nn.Cell", info: NetworkInfo, batch_size: int = 1) -> "Inpainter":
-        """With a cell that is loaded already."""
-        inpainter = cls.__new__(cls)
-        inpainter._use_cell(network, info, batch_size)
-        return inpainter
-
-    def _use_cell(self, cell: "nn.Cell", info: NetworkInfo, batch_size: int) -> None:
-        from src.inference.mindspore_runtime import compiles, on_arrays
-        from src.models import get_model
-
-        model = get_model(info.model)
-        inputs = [tensor.name for tensor in model.inputs]
-        self._use(on_arrays(cell), info, batch_size, inputs, fixed=compiles())
-
-    def _use(
-        self, network: Network, info: NetworkInfo, batch_size: int, inputs: Sequence[str], fixed: bool = True
-    ) -> None:
-        self.network, self.info, self.batch_size, self.inputs = network, info, batch_size, tuple(inputs)
-        self.fixed = fixed  # the network takes batches of that size alone
-        self.edge_mode = info.edge_mode if "edge" in self.inputs else None  # None: the network takes no edges
+    def __init__(self, network: RunnableNetwork | str | Path, **options: object) -> None:
+        if not isinstance(network, RunnableNetwork):
+            network = open_network(network, **options)
+        self.network, self.info, self.batch_size, self.inputs, self.fixed = network
+        self.edge_mode = self.info.edge_mode if "edge" in self.inputs else None  # None: the network takes no edges
 
     def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Fill the holes of a picture; what is known does not change by a bit.
+        """Fill the holes of an image; what is known does not change by a bit.
 
         image: uint8 or uint16, gray (H, W), gray and alpha (H, W, 2), RGB (H, W, 3) or RGB and alpha (H, W, 4); alpha
         stays as it is
@@ -97,7 +41,7 @@ class Inpainter:
         """
         image, mask = np.asarray(image), np.asarray(mask)
         if image.dtype not in (np.uint8, np.uint16) or image.shape[2:] not in ((), (1,), (2,), (3,), (4,)):
-            raise ValueError(f"image: {image.dtype} {image.shape} is no uint8 or uint16 picture (H, W[, 1 … 4])")
+            raise ValueError(f"image: {image.dtype} {image.shape} is no uint8 or uint16 image (H, W[, 1 … 4])")
         if mask.shape != image.shape[:2] or mask.dtype not in (np.bool_, np.uint8):
             raise ValueError(f"mask: {mask.dtype} {mask.shape} is no bool or uint8 {image.shape[:2]}")
         hole = mask.astype(np.float32) / (1 if mask.dtype == np.bool_ else 255)
@@ -109,18 +53,18 @@ class Inpainter:
         result[inside, :colours] = luminance(filled[inside])[:, None] if colours == 1 else filled[inside]
         return result.reshape(image.shape)
 
-    def fill(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        """picture: uint8 or uint16 (H, W, 3), RGB; hole: float32 (H, W) in [0, 1], how much of a pixel is to be filled,
-        or bool -> as picture"""
-        (filled,) = self.fill_all([(picture, hole)])
+    def fill(self, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        """image: uint8 or uint16 (H, W, 3), RGB; hole: float32 (H, W) in [0, 1], how much of a pixel is to be filled,
+        or bool -> as image"""
+        (filled,) = self.fill_all([(image, hole)])
         return filled
 
     def fill_all(self, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
-        """`fill` for many, in order: windows of as many pictures as a batch takes go through the network together."""
+        """`fill` for many, in order: windows of as many images as a batch takes go through the network together."""
         pairs, waiting = iter(pairs), []
         while True:
-            for picture, hole in pairs:
-                waiting.append(_Job(self._filling(picture, hole)))
+            for image, hole in pairs:
+                waiting.append(_Job(self._filling(image, hole)))
                 if len(waiting) >= self.batch_size:
                     break
             if not waiting:
@@ -129,19 +73,19 @@ class Inpainter:
                 self._advance([job for job in waiting if not job.done])
             yield waiting.pop(0).result
 
-    def _filling(self, picture: np.ndarray, hole: np.ndarray) -> Filling:
+    def _filling(self, image: np.ndarray, hole: np.ndarray) -> Filling:
         inside = hole > 0
         if not inside.any():
-            return picture.copy()
-        filled = yield from fill_by_scales(picture, inside, self.info.image_size)
+            return image.copy()
+        filled = yield from fill_by_scales(image, inside, self.info.image_size)
         edge = inside & (hole < 1)
         if edge.any():
             share = hole[edge][:, None]
-            filled[edge] = np.rint(share * filled[edge] + (1 - share) * picture[edge]).astype(picture.dtype)
+            filled[edge] = np.rint(share * filled[edge] + (1 - share) * image[edge]).astype(image.dtype)
         return filled
 
     def _advance(self, jobs: list["_Job"]) -> None:
-        """Run the windows that pictures wait for."""
+        """Run the windows that images wait for."""
         samples, outputs = [sample for job in jobs for sample in job.samples], []
         for first in range(0, len(samples), self.batch_size):
             outputs.extend(self._complete_samples(samples[first : first + self.batch_size]))
@@ -163,7 +107,7 @@ class Inpainter:
         return (self.complete(**arrays).transpose(0, 2, 3, 1) + 1) * np.float32(127.5)
 
     def complete(self, **arrays: np.ndarray) -> np.ndarray:
-        """The network's composites of any number of pictures of its own size.
+        """The network's composites of any number of images of its own size.
 
         image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; edge, gray: (B, 1, S, S), where it takes them
         -> float32 (B, 3, S, S) in [-1, 1], known pixels as they were
@@ -174,7 +118,7 @@ class Inpainter:
 
 
 class _Job:
-    """A picture on its way: the windows it waits for, and at last the result."""
+    """An image on its way: the windows it waits for, and at last the result."""
 
     def __init__(self, filling: Filling) -> None:
         self.filling, self.samples, self.done, self.result = filling, [], False, None

@@ -5,16 +5,19 @@ Nothing in the file itself says how to prepare its inputs.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from src.errors import InputError
-from src.network_info import COMPOSITE, NetworkInfo, check_settings
+from src.network_info import COMPOSITE, NetworkInfo, TensorInfo, check_settings
+from src.versions import versions
 
 # What stands beside the entries of a NetworkInfo.
 DESCRIPTION = ("batch_size", "inputs", "outputs", "mask_files", "built_in", "versions", "sha256")
-# The settings that preparing pictures depends on; what else the file was made with, it computes by itself.
+# The settings that preparing images depends on; what else the file was made with, it computes by itself.
 NEEDED = {"image_size": int, "edge_mode": str, "sigma": float}
 
 
@@ -24,6 +27,45 @@ class Sidecar(NamedTuple):
     info: NetworkInfo
     batch_size: int  # samples that the file takes at once
     inputs: tuple[str, ...]  # names, in the order that it takes them
+
+
+def write_sidecar(
+    path: Path,
+    info: NetworkInfo,
+    batch_size: int,
+    inputs: Mapping[TensorInfo, np.ndarray],
+    outputs: Mapping[TensorInfo, np.ndarray],
+    built_in: Sequence[str],
+) -> None:
+    """Write the .json beside an exported file, which is there already.
+
+    inputs, outputs: an example of each, (B, …)
+    built_in: options that name files for a checkpoint; what is in them is in this file
+    """
+
+    def described(arrays: Mapping[TensorInfo, np.ndarray]) -> list[dict]:
+        return [
+            {
+                "name": tensor.name,
+                "shape": (batch_size, *array.shape[1:]),
+                "dtype": str(array.dtype),
+                "range": tensor.range,
+                "meaning": tensor.meaning,
+            }
+            for tensor, array in arrays.items()
+        ]
+
+    facts = {
+        **info.facts(),
+        "batch_size": batch_size,
+        "inputs": described(inputs),
+        "outputs": described(outputs),
+        "mask_files": "white is the hole (--mask_polarity white_hole)",
+        "built_in": built_in,
+        "versions": versions(),
+        "sha256": sha256(path),
+    }
+    path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def read_sidecar(path: Path, chosen: Mapping[str, object]) -> Sidecar:

@@ -33,9 +33,9 @@ logger = logging.getLogger("inpainting")
 class Settings:
     """The options of that name in default_config.yaml."""
 
-    mask_polarity: str = "white_hole"
-    mask_edge: str = "hard"
-    quality: int = 0
+    mask_polarity: str
+    mask_edge: str
+    quality: int
     output_format: str = ""
     overwrite: bool = False
     skip_existing: bool = False

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from mindspore import Tensor, nn
 
-from src.checkpoint import load_network, network_file
-from src.data.picture_sheet import Row
+from src.checkpoint import load_network
+from src.drawing.sheet import Row
 from src.errors import InputError
 from src.layers.precision import float16_convolutions
 from src.models import get_model
@@ -18,7 +18,8 @@ AVERAGE = "_ema"  # after a network's name: the file of its average
 class ModelTraining:
     """The base of every model's training. `networks` are what a checkpoint holds; start_stage sets the rest.
 
-    Making one checks the options that concern it. Raises InputError.
+    Making one checks the options that concern it. Raises InputError. Subclasses take their networks and their VGG from
+    make_networks and load_vgg, so that whoever trains others overrides those.
     """
 
     MODEL: str
@@ -40,6 +41,27 @@ class ModelTraining:
         if self.STAGES == 1 and config.finetune_iter:
             raise InputError(f"--finetune_iter {config.finetune_iter}: {self.MODEL} trains in one stage; leave it out")
 
+    def make_networks(self) -> dict[str, nn.Cell]:
+        """Networks with what training starts from, in the order of a checkpoint's files."""
+        raise NotImplementedError
+
+    def load_vgg(
+        self, network: nn.Cell, info: NetworkInfo, losses: tuple[str, ...], origin: str = "torchvision's"
+    ) -> nn.Cell | None:
+        """The VGG that losses look through, filled; None where all of their weights, the options `losses`, are 0.
+
+        Raises InputError where the file is needed but not given, or holds another network than `info`.
+        """
+        if not any(getattr(self.config, name) for name in losses):
+            return None
+        if not self.config.pretrained_vgg:
+            raise InputError(
+                f"the losses on VGG features need --pretrained_vgg FILE.ckpt (convert.py makes it from {origin} "
+                f"{info.model.upper()}); {' '.join(f'--{name} 0' for name in losses)} trains without them"
+            )
+        load_network(self.config.pretrained_vgg, network, info)
+        return network
+
     @property
     def fixed(self) -> tuple[str, ...]:
         """Options under which alone a run can go on: its weights or the order of its data would not fit others."""
@@ -56,16 +78,20 @@ class ModelTraining:
         architecture = get_model(self.MODEL).architecture
         for name, network in self.networks.items():
             if single in (None, name):
-                info = load_network(network_file(path, name), network, self.infos(0)[name], architecture)
+                info = load_network(path, network, self.info(name), architecture)
                 if name in self.batches_tracked:
                     self.batches_tracked[name].set(info.batches_tracked)
 
-    def infos(self, iteration: int) -> dict[str, NetworkInfo]:
-        """What the files of a checkpoint say, by network."""
+    def info(self, network: str, iteration: int = 0, batches_tracked: int = 0) -> NetworkInfo:
+        """What a file of this network says: its settings are the options'."""
         model = get_model(self.MODEL)
         settings = {name: getattr(self.config, name) for name in model.settings}
+        return model.info(network, iteration, batches_tracked, **settings)
+
+    def infos(self, iteration: int) -> dict[str, NetworkInfo]:
+        """What the files of a checkpoint say, by network."""
         tracked = {name: count.read() for name, count in self.batches_tracked.items()}
-        return {name: model.info(name, iteration, tracked.get(name, 0), **settings) for name in self.networks}
+        return {name: self.info(name, iteration, tracked.get(name, 0)) for name in self.networks}
 
     def start_stage(self, stage: int) -> None:
         """Fresh optimizers at the rate of stage 1, 2, …, and the step that uses them."""
@@ -94,21 +120,3 @@ class ModelTraining:
     def sample_rows(self, count: int = 4) -> list[Row]:
         """The first pictures of the last iteration, a column for each of SAMPLE_TITLES."""
         raise NotImplementedError
-
-
-def load_vgg(
-    config, network: nn.Cell, info: NetworkInfo, losses: tuple[str, ...], origin: str = "torchvision's"
-) -> nn.Cell | None:
-    """The VGG that losses look through, filled; None where all of their weights, the options `losses`, are 0.
-
-    Raises InputError where the file is needed but not given, or holds another network than `info`.
-    """
-    if not any(getattr(config, name) for name in losses):
-        return None
-    if not config.pretrained_vgg:
-        raise InputError(
-            f"the losses on VGG features need --pretrained_vgg FILE.ckpt (convert.py makes it from {origin} "
-            f"{info.model.upper()}); {' '.join(f'--{name} 0' for name in losses)} trains without them"
-        )
-    load_network(network_file(config.pretrained_vgg, info.network), network, info)
-    return network

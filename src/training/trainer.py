@@ -11,13 +11,13 @@ from mindspore import Tensor
 from src.checkpoint import fill, read_network, save_network
 from src.data.dataset import build_training_dataset, iterate
 from src.data.images import to_uint8
-from src.data.picture_sheet import Row, picture_sheet
 from src.data.samples import TrainingSamples, training_samples
+from src.drawing.curves import draw_curves
+from src.drawing.sheet import Row, draw_sheet
 from src.errors import InputError
 from src.models import get_model
 from src.network_info import NetworkInfo
 from src.progress import Progress
-from src.training.curves import draw_curves
 from src.training.model_training import AVERAGE, ModelTraining
 from src.training.ranks import check_agreement, take_values_of_rank_0
 from src.training.run_folder import RunFolder
@@ -152,7 +152,7 @@ class Trainer:
     def write_sample(self) -> None:
         with np.errstate(invalid="ignore"):  # pictures of a skipped step
             rows = self.model.sample_rows()
-        picture_sheet(self.model.SAMPLE_TITLES, rows).save(self.run.samples / f"{self.done:07d}.png")
+        draw_sheet(self.model.SAMPLE_TITLES, rows).save(self.run.samples / f"{self.done:07d}.png")
 
     def save(self, stage: int) -> None:
         if not finite_weights(self.model):
@@ -207,7 +207,7 @@ def load_state(checkpoint: Path, stage: int, model: ModelTraining) -> None:
     Raises InputError if the file is of other optimizers.
     """
     path = checkpoint / "trainer.ckpt"
-    arrays, info = read_network(path)
+    arrays, info, _ = read_network(path)
     model.skips.set(*map(int, arrays[SKIPPED]))
     average = checkpoint / f"{next(iter(model.networks))}{AVERAGE}.ckpt"
     if model.average is not None and average.is_file():
@@ -233,7 +233,7 @@ def save_bad_batch(folder: Path, samples: TrainingSamples, batch: tuple[Tensor, 
     for pictures in zip(*arrays.values(), strict=True):
         signed = [p if len(p) == 3 else np.repeat(2 * p - 1, 3, axis=0) for p in map(np.nan_to_num, pictures)]
         rows.append(Row([to_uint8(picture) for picture in signed]))
-    picture_sheet(samples.columns, rows).save(folder / "bad_batch.png")
+    draw_sheet(samples.columns, rows).save(folder / "bad_batch.png")
     return folder / "bad_batch.png"
 
 

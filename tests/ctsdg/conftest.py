@@ -70,7 +70,7 @@ def batch() -> dict:
     samples = []
     for name in ("00.png", "01.png"):
         image = load_image(DATA / "images" / name, 256)
-        edge, gray = edge_and_gray(image, "published")
+        edge, gray = edge_and_gray(image, "published", 2.0)
         samples.append((normalise(image), resize_mask(read_mask(DATA / "masks" / name), 256), edge, gray))
     return {
         name: ms.Tensor(np.stack(arrays))

@@ -8,6 +8,7 @@ from src.ctsdg.loss import GENERATOR_TERMS, DiscriminatorLoss, GeneratorLoss, Lo
 from src.losses.perceptual import VGG16Features, gram
 from src.losses.psnr import hole_psnr
 from src.training.train_step import TrainOneStepCell
+from tests.defaults import loss_weights
 
 WIDTH, SIZE = 0.05, 128
 
@@ -51,8 +52,8 @@ def entropy(p: np.ndarray, target: np.ndarray | float) -> float:
 
 
 def test_every_term_by_hand(mode, batch, painter):
-    vgg, weights = VGG16Features(), LossWeights()
-    total, terms, output, projected_edge = GeneratorLoss(painter, Judge(), vgg, weights)(*batch)
+    vgg, weights = VGG16Features(), loss_weights(LossWeights, "ctsdg")
+    total, terms, output, projected_edge = GeneratorLoss(painter, Judge(), vgg, weights, "l1")(*batch)
     found = {name: float(term.asnumpy()) for name, term in zip(GENERATOR_TERMS, terms, strict=True)}
 
     image, mask, edge, _ = (tensor.asnumpy() for tensor in batch)
@@ -84,8 +85,9 @@ def test_every_term_by_hand(mode, batch, painter):
 
 def test_without_vgg_its_terms_are_zero_and_their_weights_must_be(mode, batch, painter):
     with pytest.raises(ValueError, match="VGG16"):
-        GeneratorLoss(painter, Judge(), None, LossWeights(style=0))
-    _, terms, _, _ = GeneratorLoss(painter, Judge(), None, LossWeights(style=0, perceptual=0))(*batch)
+        GeneratorLoss(painter, Judge(), None, loss_weights(LossWeights, "ctsdg", style=0), "l1")
+    weights = loss_weights(LossWeights, "ctsdg", style=0, perceptual=0)
+    _, terms, _, _ = GeneratorLoss(painter, Judge(), None, weights, "l1")(*batch)
     named = dict(zip(GENERATOR_TERMS, terms, strict=True))
     assert named["perceptual"] == named["style"] == 0
 
@@ -104,7 +106,7 @@ def test_the_error_in_holes_may_be_minus_decibels(mode, batch, painter):
 def test_a_perfect_painter_pays_for_the_critic_alone(mode, batch):
     image, _, edge, _ = batch
     perfect = Painter(image, image, edge)
-    _, terms, _, _ = GeneratorLoss(perfect, Judge(), VGG16Features(), LossWeights())(*batch)
+    _, terms, _, _ = GeneratorLoss(perfect, Judge(), VGG16Features(), loss_weights(LossWeights, "ctsdg"), "l1")(*batch)
     found = {name: float(term.asnumpy()) for name, term in zip(GENERATOR_TERMS, terms, strict=True)}
     assert found.pop("adversarial") > 0.1
     assert found == pytest.approx(dict.fromkeys(found, 0), abs=1e-6)
@@ -136,7 +138,8 @@ def test_each_step_trains_its_own_network(rand):
     image, gray = ops.tanh(rand(2, 3, SIZE, SIZE)), ops.sigmoid(rand(2, 1, SIZE, SIZE))
     edge, mask = (gray > 0.8).astype(ms.float32), Tensor(mask)
     generator, discriminator = Generator(WIDTH), Discriminator(WIDTH)
-    loss = GeneratorLoss(generator, discriminator, None, LossWeights(perceptual=0, style=0))
+    weights = loss_weights(LossWeights, "ctsdg", perceptual=0, style=0)
+    loss = GeneratorLoss(generator, discriminator, None, weights, "l1")
     generator_step = TrainOneStepCell(loss.set_train(), nn.Adam(generator.trainable_params(), 2e-4))
     discriminator_step = nn.TrainOneStepCell(
         DiscriminatorLoss(discriminator), nn.Adam(discriminator.trainable_params(), 2e-5)

@@ -56,7 +56,7 @@ def test_every_loss_is_the_published_one(run, iteration, tolerance):
 
 def test_first_gradients_are_the_published_ones(run, expected):
     """After one step Adam's first moment is a tenth of the gradient."""
-    state, _ = read_network(run / "checkpoints" / "0000001" / "trainer.ckpt")
+    state, _, _ = read_network(run / "checkpoints" / "0000001" / "trainer.ckpt")
     found = {}
     for network in NETWORKS:
         names = {ours: theirs for ours, theirs in reversed(layout(network, 1.0, PYTORCH)[1])}  # of two names the first

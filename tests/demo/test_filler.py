@@ -10,6 +10,7 @@ from PIL import Image
 
 from src.demo.filler import Busy, Filler, Limits, Task
 from src.inference.user_files import Settings
+from tests.defaults import with_defaults
 
 CHOICE = "weights", "runtime"
 
@@ -19,7 +20,7 @@ class BlockedFiller(Filler):
 
     def __init__(self, limits: Limits) -> None:
         self.entered, self.leave = threading.Event(), threading.Event()
-        super().__init__([CHOICE], limits, Settings())
+        super().__init__([CHOICE], limits, with_defaults(Settings))
 
     def _fill(self, task: Task) -> None:
         self.entered.set()
@@ -31,7 +32,7 @@ def test_who_leaves_while_waiting_leaves_the_place_to_others(tmp_path):
     def task():
         return Task(tmp_path / "picture.png", tmp_path / "mask.png", CHOICE)
 
-    filler = BlockedFiller(Limits(max_waiting=1))
+    filler = BlockedFiller(with_defaults(Limits, max_waiting=1))
     running = filler.submit(task())
     assert filler.entered.wait(60)
     for _ in range(3):
@@ -55,7 +56,7 @@ def test_a_call_that_the_servers_end_cuts_off_leaves_nothing_behind(tmp_path):
     for name in ("picture", "mask"):
         Image.new("L", (8, 8)).save(tmp_path / f"{name}.png")
         files[name] = (f"{name}.png", (tmp_path / f"{name}.png").read_bytes())
-    folder, filler, reported = tmp_path / "temporary", BlockedFiller(Limits()), []
+    folder, filler, reported = tmp_path / "temporary", BlockedFiller(with_defaults(Limits)), []
     folder.mkdir()
 
     async def call():

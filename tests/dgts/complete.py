@@ -13,8 +13,8 @@ def main(checkpoint: str, threads: str, output: str) -> None:
     import numpy as np
     from mindspore import Tensor
 
-    from src.dgts.model import build_generator
-    from src.models import read_inpainting
+    from src.checkpoint import read_generator
+    from src.dgts.model import DGTS
 
     ms.set_device("CPU")
     ms.set_context(mode=ms.GRAPH_MODE)
@@ -22,7 +22,7 @@ def main(checkpoint: str, threads: str, output: str) -> None:
     images, masks = np.repeat(recorded["image"][:1], 3, axis=0), recorded["mask"]
     results = {}
     for fill_order in ("known_pixels", "confidence"):
-        generator = build_generator(*read_inpainting(checkpoint, {"fill_order": fill_order})).set_train(False)
+        generator = read_generator(checkpoint, {"fill_order": fill_order}).cell(DGTS.network).set_train(False)
         completed, order = generator(Tensor(images), Tensor(masks))
         results |= {f"{fill_order}.completed": completed.asnumpy(), f"{fill_order}.order": order.asnumpy()}
     np.savez(output, **results)

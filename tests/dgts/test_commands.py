@@ -21,7 +21,8 @@ from src.dgts.upsampler.network import Upsampler, masked_input
 from src.errors import InputError
 from src.export.trial import example_inputs
 from src.inference.inpainter import Inpainter
-from src.models import get_model, load_inpainting
+from src.inference.load import load_inpainting
+from src.models import get_model
 from tests.command_line import ROOT, words
 from tests.onnx_files import RUNTIMES, from_mindir, require_packages
 
@@ -49,7 +50,7 @@ def files(checkpoint, tmp_path) -> Path:
 
 def refusal(path: Path, chosen: dict | None = None, **options) -> str:
     with pytest.raises(InputError) as error:
-        Inpainter(path, chosen, **options)
+        Inpainter(path, chosen=chosen, **options)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -73,7 +74,7 @@ def test_a_checkpoint_completes_pictures_whatever_the_hole(checkpoint):
 def test_how_to_run_may_be_chosen_and_what_was_learnt_not(checkpoint):
     arrays = example_inputs(INFO, 1)
     chosen = {"fill_order": "raster", "sequential_steps": 2, "matching_lambda": 0.3, "model": "dgts"}
-    inpainter = Inpainter(checkpoint, chosen)
+    inpainter = Inpainter(checkpoint, chosen=chosen)
     assert (inpainter.info.fill_order, inpainter.info.sequential_steps) == ("raster", 2)
     _, order = load_inpainting(checkpoint, chosen)[0].low_resolution(*(Tensor(array) for array in arrays.values()))
     order = order.asnumpy()[0]
@@ -89,14 +90,14 @@ def test_the_upsampler_is_beside_the_generator_or_named(files, tmp_path):
     line = refusal(files)
     assert line.startswith(f"{files}/generator.ckpt makes small pictures, and there is no upsampler.ckpt beside it")
     for path in (tmp_path, tmp_path / "upsampler.ckpt"):
-        Inpainter(files, {"upsampler_path": str(path)})
+        Inpainter(files, chosen={"upsampler_path": str(path)})
     assert "upsampler.ckpt does not exist" in refusal(files, {"upsampler_path": str(files)})
 
 
 def test_files_that_do_not_fit(files):
     upsampler, generator = files / "upsampler.ckpt", files / "generator.ckpt"
     assert "holds upsampler's upsampler, which fills no holes; give a generator.ckpt" in refusal(upsampler)
-    assert "holds dgts's generator, not an upsampler" in refusal(files, {"upsampler_path": str(generator)})
+    assert "holds dgts generator, not upsampler upsampler" in refusal(files, {"upsampler_path": str(generator)})
     content = upsampler.read_bytes()
     upsampler.write_bytes(content[:-50])
     assert "upsampler.ckpt is damaged" in refusal(files)
@@ -247,7 +248,7 @@ def test_the_order_by_confidence_in_an_onnx_file(checkpoint, tmp_path):
     options = {"checkpoint_path": checkpoint, "output_path": path, "fill_order": "confidence"}
     subprocess.run([sys.executable, ROOT / "export.py", *words(options)], check=True)
     arrays = example_inputs(INFO, 5)
-    expected = Inpainter(checkpoint, {"fill_order": "confidence"}).complete(**arrays)
+    expected = Inpainter(checkpoint, chosen={"fill_order": "confidence"}).complete(**arrays)
     for runtime in RUNTIMES:
         found = Inpainter(from_mindir(path, tmp_path), runtime=runtime).complete(**arrays)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)

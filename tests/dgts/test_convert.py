@@ -77,7 +77,7 @@ def test_what_users_get_wrong(capsys, tmp_path):
     assert "a network's file ends in .ckpt" in refused(capsys, "official", "dgts", path, tmp_path / "folder")
     assert "missing: conv1.weight" in refused(capsys, "torchvision", "resnet50", path, output)
     assert "missing: " in refused(capsys, "official", "upsampler", path, output)
-    assert "only ctsdg does" in refused(capsys, "official", "dgts", path, output, "--sigma", "3")
+    assert "only ctsdg does" in refused(capsys, "official", "dgts", path, output, "--edge_mode", "clean")
     assert "there are " in refused(capsys, "modelzoo", "dgts", path, output)
     path.write_bytes(path.read_bytes()[:-1000])
     assert "damaged" in refused(capsys, "official", "dgts", path, output)

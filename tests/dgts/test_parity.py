@@ -24,6 +24,7 @@ from src.losses.perceptual import VGG19Features
 from src.models import get_model
 from src.network_info import NetworkInfo
 from src.training.train_step import TrainOneStepCell
+from tests.defaults import loss_weights
 from tests.dgts.conftest import DATA
 from tests.parity.digests import assert_close, digest
 
@@ -148,7 +149,7 @@ def training(published) -> tuple[Generator, Gradients]:
     generator = load(published, sequential_steps=SEQUENTIAL_PICKS, dropout=0.0)
     features = VGG19Features(VGG_TAPS)
     load_network(published / "vgg19.ckpt", features, NetworkInfo("vgg19", "vgg19"))
-    network = GeneratorLoss(generator, features, LossWeights())
+    network = GeneratorLoss(generator, features, loss_weights(LossWeights, "dgts"))
     generator.set_train()
     return generator, Gradients(network, generator)
 
@@ -188,7 +189,7 @@ def test_two_steps_of_adamw_go_as_the_published_ones(published, training_batch):
     generator = load(published, sequential_steps=SEQUENTIAL_PICKS, dropout=0.0).set_train()
     features = VGG19Features(VGG_TAPS)
     load_network(published / "vgg19.ckpt", features, NetworkInfo("vgg19", "vgg19"))
-    network = GeneratorLoss(generator, features, LossWeights())
+    network = GeneratorLoss(generator, features, loss_weights(LossWeights, "dgts"))
     step = TrainOneStepCell(network, make_optimizer(generator, rate=1e-4, backbone_rate=1e-5, weight_decay=1e-4))
     for order, losses in zip(recorded["order"], recorded["losses"], strict=True):
         total, terms, _ = step(*training_batch, Tensor(0, ms.int32), Tensor(order.astype(np.int32)))

@@ -69,7 +69,9 @@ def test_another_network_is_refused(tmp_path):
     save_network(
         tmp_path / "discriminator.ckpt", Discriminator(0.1), get_model("ctsdg").info("discriminator", width=0.1)
     )
-    with pytest.raises(InputError, match="holds ctsdg discriminator, no upsampler"):
+    with pytest.raises(
+        InputError, match="holds ctsdg discriminator, not upsampler upsampler or upsampler discriminator"
+    ):
         convert.to_official(tmp_path / "discriminator.ckpt", tmp_path / "out.pth")
     other = write_state(tmp_path / "b.pth", {"fc.weight": np.zeros((1000, 2048), np.float32)})
     with pytest.raises(InputError, match="does not fit: missing"):

@@ -18,9 +18,10 @@ from src.dgts.upsampler.loss import (
 from src.dgts.upsampler.network import Upsampler
 from src.losses.perceptual import VGG19Features
 from src.training.train_step import TrainOneStepCell
+from tests.defaults import loss_weights
 
 WIDTH = 0.1
-WITHOUT_VGG = UpsamplerLossWeights(vgg=0.0, perceptual=0.0)
+WITHOUT_VGG = loss_weights(UpsamplerLossWeights, "upsampler", vgg=0.0, perceptual=0.0)
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_the_total_is_the_weighted_sum(batch):
 
 def test_without_weights_no_vgg_is_needed(batch):
     with pytest.raises(ValueError, match="need VGG19"):
-        UpsamplerLoss(Upsampler(WIDTH), Discriminator(WIDTH), None, UpsamplerLossWeights())
+        UpsamplerLoss(Upsampler(WIDTH), Discriminator(WIDTH), None, loss_weights(UpsamplerLossWeights, "upsampler"))
     _, terms, _ = UpsamplerLoss(Upsampler(WIDTH), Discriminator(WIDTH), None, WITHOUT_VGG)(*batch)
     assert dict(zip(UPSAMPLER_TERMS, terms, strict=True))["vgg"] == 0
 

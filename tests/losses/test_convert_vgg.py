@@ -61,7 +61,7 @@ def test_one_vgg19_does_not_pass_for_the_other(tmp_path):
 
 def test_vgg16_comes_back_up_to_its_third_pool(tmp_path):
     state = rule_state(VGG16_SHAPES)
-    vgg.from_torchvision(write_state(tmp_path / "vgg16.pth", state), tmp_path / "vgg16.ckpt")
+    vgg.vgg16_from_torchvision(write_state(tmp_path / "vgg16.pth", state), tmp_path / "vgg16.ckpt")
     vgg.vgg16_to_torchvision(tmp_path / "vgg16.ckpt", tmp_path / "back.pth")
     used = {name: array for name, array in state.items() if name.rsplit(".", 1)[0] not in vgg.TORCHVISION_UNUSED}
     assert_file_holds(tmp_path / "back.pth", used)

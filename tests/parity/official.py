@@ -21,7 +21,7 @@ NETWORKS = ("generator", "discriminator")
 def run_convert(source: str, model: str, path: Path, output: Path, *options: str) -> Path:
     """convert.py, without a process of its own; the output's path."""
     argv = ["--source", source, "--model", model, "--input", str(path), "--output", str(output), *options]
-    convert.main(load_config(argv))
+    convert.main(load_config(argv, rules=convert.OPTION_RULES))
     return output
 
 

@@ -2,11 +2,10 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.checkpoint import filled
 from src.data.images import to_uint8
-from src.data.picture_sheet import Row
+from src.drawing.sheet import Row
 from src.losses.perceptual import l1
-from src.models import Model
+from src.model import Model
 from src.network_info import IMAGE, MASK
 from src.training.model_training import ModelTraining
 from src.training.train_step import TrainOneStepCell
@@ -49,8 +48,11 @@ class ToyTraining(ModelTraining):
 
     def __init__(self, config) -> None:
         super().__init__(config)
-        self.networks = {"generator": Generator()}
+        self.networks = self.make_networks()
         self.loss = Loss(self.networks["generator"])
+
+    def make_networks(self) -> dict[str, nn.Cell]:
+        return {"generator": Generator()}
 
     def start_stage(self, stage: int) -> None:
         self.optimizers = {"generator": nn.Adam(self.networks["generator"].trainable_params(), 1e-2)}
@@ -70,7 +72,8 @@ class ToyTraining(ModelTraining):
 TOY = Model(
     "toy",
     settings={"image_size": 256},
-    build=lambda path, arrays, info: Inpainting(filled(path, arrays, Generator)),
+    network=lambda info: Generator(),
+    training="tests.toy.model:ToyTraining",
+    build=lambda generator, file: Inpainting(generator),
     inputs=(IMAGE, MASK),
-    training=lambda: ToyTraining,
 )

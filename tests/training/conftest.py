@@ -5,6 +5,7 @@ Data, losses, optimizers, loop and files are the real ones. What CTSDG's own net
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ import pytest
 from mindspore import nn, ops
 from PIL import Image
 
-import src.ctsdg.training as ctsdg
 import train as train_py
 from model_utils.entry import run
 from src.checkpoint import read_network
+from src.ctsdg.model import CTSDG
+from src.ctsdg.training import CTSDGTraining
 from src.layers.spectral_norm import SpectralNormConv2d
+from src.models import REGISTRY
 from tests.command_line import words
 
 SMALL = {
@@ -36,7 +39,7 @@ SMALL = {
 class TinyGenerator(nn.Cell):
     """A generator of one convolution and one batch norm."""
 
-    def __init__(self, width: float, align_corners: bool, seamless: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(6, 7, 3, weight_init="he_uniform")
         self.norm = nn.BatchNorm2d(7)
@@ -49,7 +52,7 @@ class TinyGenerator(nn.Cell):
 class TinyDiscriminator(nn.Cell):
     """A discriminator of one spectral-norm convolution and one batch norm."""
 
-    def __init__(self, width: float) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.conv = SpectralNormConv2d(4, 2, 3, padding=1)
         self.norm = nn.BatchNorm2d(2)
@@ -59,10 +62,17 @@ class TinyDiscriminator(nn.Cell):
         return x[:, :1], x[:, 1:]
 
 
+class TinyTraining(CTSDGTraining):
+    def make_networks(self) -> dict[str, nn.Cell]:
+        return {"generator": TinyGenerator(), "discriminator": TinyDiscriminator()}
+
+
+TINY = replace(CTSDG, training="tests.training.conftest:TinyTraining")
+
+
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctsdg, "Generator", TinyGenerator)
-    monkeypatch.setattr(ctsdg, "Discriminator", TinyDiscriminator)
+    monkeypatch.setitem(REGISTRY, "ctsdg", "tests.training.conftest:TINY")
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +117,7 @@ def weights(folder: Path, iteration: int, network: str = "generator") -> dict[st
 def assert_same(first: Path, second: Path, iteration: int) -> None:
     """Weights, optimizers and what the files say, bit by bit, and every row of metrics.csv."""
     for network in ("generator", "discriminator", "trainer"):
-        (a, info_a), (b, info_b) = (
+        (a, info_a, _), (b, info_b, _) = (
             read_network(path / "checkpoints" / f"{iteration:07d}" / f"{network}.ckpt") for path in (first, second)
         )
         assert info_a == info_b

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-import src.ctsdg.training as ctsdg
 from model_utils.config import load_config
 from model_utils.device import prepare
+from src.ctsdg.generator import Generator
+from src.ctsdg.model import network
+from src.ctsdg.training import CTSDGTraining
 from src.data.dataset import build_training_dataset, iterate
 from src.layers.spectral_norm import SpectralNormConv2d
 from src.training.trainer import training_samples
@@ -18,7 +20,7 @@ from tests.training.conftest import SMALL
 TRAIN_RATE, FINETUNE_RATE = 2e-4, 5e-5
 
 
-class CountingGenerator(ctsdg.Generator):
+class CountingGenerator(Generator):
     """CTSDG's generator; `calls` counts how often Python runs its forward: at each call, or once for a compilation."""
 
     calls = 0
@@ -26,6 +28,12 @@ class CountingGenerator(ctsdg.Generator):
     def construct(self, *inputs):
         CountingGenerator.calls += 1
         return super().construct(*inputs)
+
+
+class CountingTraining(CTSDGTraining):
+    def make_networks(self) -> dict[str, nn.Cell]:
+        networks = super().make_networks()
+        return networks | {"generator": network(self.info("generator"), CountingGenerator)}
 
 
 def values(network: nn.Cell) -> dict[str, np.ndarray]:
@@ -38,10 +46,7 @@ def history(request, pictures):
     config = load_config(words(SMALL | {"data_root": pictures, "mode": request.param}))
     prepare(config)
     counted = request.param == "pynative"
-    with pytest.MonkeyPatch.context() as patch:
-        if counted:
-            patch.setattr(ctsdg, "Generator", CountingGenerator)
-        model = ctsdg.CTSDGTraining(config)
+    model = CountingTraining(config) if counted else CTSDGTraining(config)
     states = [{name: values(network) for name, network in model.networks.items()}]
     rates, calls = [], []
     batches = iterate(build_training_dataset(training_samples(config, True), 0, 2, config.batch_size))
@@ -120,7 +125,7 @@ def test_each_stage_uses_its_rate(history):
 def test_without_the_adversarial_loss_the_discriminator_does_not_learn(pictures):
     config = load_config(words(SMALL | {"data_root": pictures, "adversarial_loss_w": 0, "seamless": True}))
     prepare(config)
-    model = ctsdg.CTSDGTraining(config)
+    model = CTSDGTraining(config)
     before = {name: values(network) for name, network in model.networks.items()}
     model.start_stage(1)
     (batch,) = iterate(build_training_dataset(training_samples(config, True), 0, 1, config.batch_size))

@@ -3,20 +3,21 @@
 The loop and the data are the real ones, the networks tiny stand-ins; the real ones are in tests/dgts.
 """
 
+from dataclasses import replace
+
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn, ops
 
-import src.dgts.training as dgts
-import src.dgts.upsampler.training as upsampler
 import train as train_py
 from model_utils.entry import run
 from src.checkpoint import read_network, save_network
 from src.dgts.generator import Generator
 from src.dgts.low_resolution import HalveBicubic, working_image
+from src.dgts.upsampler.training import UpsamplerTraining
 from src.layers.spectral_norm import SpectralNormConv2d
-from src.models import get_model
+from src.models import REGISTRY, get_model
 from src.network_info import NetworkInfo
 from tests.command_line import words
 from tests.training.conftest import rows, weights
@@ -40,12 +41,12 @@ class TinyBackbone(nn.Cell):
 class TinyGenerator(nn.Cell):
     """A generator of a backbone and one convolution."""
 
-    def __init__(self, width, image_size, matching_lambda, fill_order, sequential_steps) -> None:
+    def __init__(self, info) -> None:
         super().__init__()
         self.encoder = nn.Cell()
         self.encoder.backbone = TinyBackbone()
         self.conv = nn.Conv2d(3, 3, 3)
-        TinyGenerator.options = matching_lambda, fill_order, sequential_steps
+        TinyGenerator.options = info.matching_lambda, info.fill_order, info.sequential_steps
 
     def construct(self, image, mask, order=None, key=0):
         known = working_image(image * mask)
@@ -57,7 +58,7 @@ class TinyUpsampler(nn.Cell):
 
     lows: tuple = ()
 
-    def __init__(self, width) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.conv, self.norm = nn.Conv2d(7, 3, 3), nn.BatchNorm2d(3)
 
@@ -67,7 +68,7 @@ class TinyUpsampler(nn.Cell):
 
 
 class TinyDiscriminator(nn.Cell):
-    def __init__(self, width) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.conv = SpectralNormConv2d(3, 1, 3, padding=1)
 
@@ -75,16 +76,24 @@ class TinyDiscriminator(nn.Cell):
         return (self.conv(image),)
 
 
+class TinyUpsamplerTraining(UpsamplerTraining):
+    def make_networks(self):
+        return {"upsampler": TinyUpsampler(), "discriminator": TinyDiscriminator()}
+
+
+TINY_DGTS = replace(get_model("dgts"), network=TinyGenerator)
+TINY_UPSAMPLER = replace(get_model("upsampler"), training="tests.training.test_dgts:TinyUpsamplerTraining")
+
+
 @pytest.fixture
 def train(tmp_path, pictures, monkeypatch):
     """train("name", option=value, …): the folder that train.py wrote."""
-    monkeypatch.setattr(dgts, "Generator", TinyGenerator)
-    monkeypatch.setattr(upsampler, "Upsampler", TinyUpsampler)
-    monkeypatch.setattr(upsampler, "Discriminator", TinyDiscriminator)
     monkeypatch.setattr(TinyUpsampler, "lows", ())
 
     def train(name, **options):
-        run(train_py.main, words(SMALL | {"data_root": pictures, "save_path": tmp_path / name} | options))
+        with monkeypatch.context() as patch:
+            patch.setitem(REGISTRY, options["model"], f"tests.training.test_dgts:TINY_{options['model'].upper()}")
+            run(train_py.main, words(SMALL | {"data_root": pictures, "save_path": tmp_path / name} | options))
         return tmp_path / name
 
     return train
@@ -118,7 +127,7 @@ def test_the_backbone_has_a_rate_of_its_own_and_weights_decay(train):
 def test_training_fills_fewer_patches_in_turn_than_what_its_files_say(train):
     run = train("dgts", **DGTS, train_iter=1, matching_lambda=0.3, fill_order="raster", train_sequential_steps=5)
     assert TinyGenerator.options == (0.3, "raster", 5)
-    _, info = read_network(run / "checkpoints" / "0000001" / "generator.ckpt")
+    _, info, _ = read_network(run / "checkpoints" / "0000001" / "generator.ckpt")
     assert info.facts() == {
         "model": "dgts",
         "network": "generator",
@@ -137,7 +146,7 @@ def test_resuming_is_as_if_never_stopped(train, options):
     train("parts", **options, train_iter=1)
     parts = train("parts", **options, train_iter=2, resume=True)
     for network in (*NETWORKS[options["model"]], "trainer"):
-        (a, info_a), (b, info_b) = (
+        (a, info_a, _), (b, info_b, _) = (
             read_network(r / "checkpoints" / "0000002" / f"{network}.ckpt") for r in (whole, parts)
         )
         assert (info_a, list(a)) == (info_b, list(b))
@@ -152,7 +161,7 @@ def test_the_upsampler_and_its_discriminator_learn_at_two_rates(train):
     state = weights(run, 1, "trainer")
     assert float(state["upsampler.learning_rate"]) == pytest.approx(1e-3)
     assert float(state["discriminator.learning_rate"]) == pytest.approx(4e-3)
-    _, info = read_network(run / "checkpoints" / "0000001" / "upsampler.ckpt")
+    _, info, _ = read_network(run / "checkpoints" / "0000001" / "upsampler.ckpt")
     assert (info.model, info.batches_tracked) == ("upsampler", 2)
     assert "fill_order" not in info.facts()
 

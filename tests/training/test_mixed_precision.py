@@ -109,7 +109,7 @@ def test_float16_trains_like_float32(pictures, tmp_path):
         run(train_py.main, words(options))
         runs[level] = rows(tmp_path / level)
     for network in ("generator", "discriminator"):
-        arrays, _ = read_network(tmp_path / "O2" / "checkpoints" / "0000100" / f"{network}.ckpt")
+        arrays, _, _ = read_network(tmp_path / "O2" / "checkpoints" / "0000100" / f"{network}.ckpt")
         assert all(np.isfinite(array).all() for array in arrays.values())
     for loss in ("generator_loss", "loss_valid", "discriminator_loss"):
         float32, float16 = ([float(row[loss]) for row in runs[level]] for level in ("O0", "O2"))

@@ -81,7 +81,7 @@ def test_options(refusal, good):
 
 
 def test_what_cannot_be_trained(refusal):
-    assert refusal(model="vgg16") == "--model vgg16 cannot be trained; choose ctsdg, dgts, upsampler"
+    assert refusal(model="vgg16") == "--model 'vgg16': expected one of ctsdg | dgts | upsampler"
     assert refusal(model="dgts2").startswith("--model 'dgts2': expected one of ")
     line = refusal(train_iter=0, finetune_iter=0)
     assert line == "there is nothing to train: --train_iter and --finetune_iter are both 0"

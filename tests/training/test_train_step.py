@@ -5,27 +5,26 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-import src.ctsdg.training as ctsdg
 from model_utils.config import load_config
 from model_utils.device import prepare
 from src.ctsdg.train_step import CTSDGTrainOneStepCell
 from src.dgts.train_step import DGTSTrainOneStepCell
 from src.dgts.upsampler.train_step import UpsamplerTrainOneStepCell
 from tests.command_line import words
-from tests.training.conftest import SMALL
+from tests.training.conftest import SMALL, TinyTraining
 
 # What brings numbers of a tensor to Python.
 READERS = ("asnumpy", "item", "tolist", "__float__", "__int__", "__bool__", "__index__", "__array__")
 
 
 @pytest.fixture
-def make(tiny):
+def make():
     """make(option=value, …): CTSDG's training of two tiny networks, compiled, and a batch."""
 
     def make(**options):
         config = load_config(words(SMALL | {"mode": "graph", "data_root": "unused"} | options))
         prepare(config)
-        model = ctsdg.CTSDGTraining(config)
+        model = TinyTraining(config)
         model.start_stage(1)
         rng = np.random.default_rng(0)
         size = 2 * config.gradient_accumulation

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checkpoint import network_file, read_network, save_network
+from src.checkpoint import read_network, save_network
 from src.convert.files import as_arrays, read_torch, write_torch
 from src.convert.names import PYTORCH, infer_width, pair_names, parameter_shapes, take
 from src.dgts.upsampler.discriminator import SCALES, Discriminator
 from src.dgts.upsampler.network import DILATIONS, Upsampler
 from src.dgts.width import scaled
-from src.errors import InputError
 from src.models import get_model
 
 
@@ -100,12 +99,11 @@ def from_official(path: Path, output: Path) -> str:
 
 def to_official(path: Path, output: Path) -> str:
     """An upsampler, or its discriminator, given the file or for the upsampler its folder -> its official state dict."""
-    file = network_file(path, "upsampler")
-    arrays, info = read_network(file)
-    if info.model != "upsampler" or info.network not in NETWORKS:
-        raise InputError(f"{file} holds {info.model} {info.network}, no upsampler; give another checkpoint")
+    file = read_network(path, "upsampler")
+    file.check(*(("upsampler", name) for name in NETWORKS))
+    arrays, info = file.arrays, file.info
     shapes, pairs = layout(info.network, info.width)
-    take(arrays, [(name, name) for name in shapes], shapes, str(file))
+    take(arrays, [(name, name) for name in shapes], shapes, str(file.path))
     tracked = np.array(info.batches_tracked, np.int64)
     write_torch({theirs: tracked if ours is None else arrays[ours] for ours, theirs in pairs}, output)
     return f"{info.network}, width {info.width}, iteration {info.iteration}"

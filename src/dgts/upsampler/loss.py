@@ -19,11 +19,11 @@ BGR_MEANS = (0.40760392, 0.45795686, 0.48501961)
 class UpsamplerLossWeights:
     """Factors of the terms of the upsampler's loss."""
 
-    adversarial: float = 1.0
-    vgg: float = 2.0
-    perceptual: float = 0.001
-    hole: float = 6.0
-    valid: float = 1.0
+    adversarial: float
+    vgg: float
+    perceptual: float
+    hole: float
+    valid: float
 
 
 UPSAMPLER_TERMS = ("gan", "perceptual", "vgg", "hole", "valid")

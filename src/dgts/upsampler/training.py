@@ -1,22 +1,21 @@
 """Training of DGTS's upsampler: a hinge GAN whose discriminator learns at a rate of its own."""
 
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
+from src.checkpoint import read_generator
 from src.data.images import to_uint8
-from src.data.picture_sheet import Row
-from src.dgts.inpainting import LowResolutionInpainting
-from src.dgts.low_resolution import STRIDE, HalveBicubic, working_image
-from src.dgts.model import load_generator
+from src.dgts.low_resolution import STRIDE, HalveBicubic, LowResolutionInpainting, working_image
 from src.dgts.upsampler.discriminator import Discriminator
 from src.dgts.upsampler.loss import UPSAMPLER_TERMS, VGG_TAPS, DiscriminatorLoss, UpsamplerLoss, UpsamplerLossWeights
-from src.dgts.upsampler.network import Upsampler
 from src.dgts.upsampler.train_step import UpsamplerTrainOneStepCell
+from src.drawing.sheet import Row
 from src.errors import InputError
 from src.losses.perceptual import VGG19Features
+from src.models import get_model
 from src.network_info import NetworkInfo
 from src.training.adamw import AdamW
-from src.training.model_training import ModelTraining, load_vgg
+from src.training.model_training import ModelTraining
 from src.training.train_step import BatchCount
 
 BETAS = (0.0, 0.9)
@@ -40,21 +39,26 @@ class UpsamplerTraining(ModelTraining):
         )
         info = NetworkInfo("vgg19", "vgg19_caffe")
         losses = ("perceptual_loss_w", "vgg_loss_w")
-        vgg = load_vgg(config, VGG19Features(VGG_TAPS), info, losses, "the published upsampler's")
+        vgg = self.load_vgg(VGG19Features(VGG_TAPS), info, losses, "the published upsampler's")
         self.halve, self.low_resolution = HalveBicubic(config.image_size // STRIDE), None
         if config.low_res_from:
-            generator, info = load_generator(config.low_res_from)
-            if info.image_size != config.image_size:
+            file = read_generator(config.low_res_from, {"model": "dgts"})
+            size = file.info.image_size
+            if size != config.image_size:
                 raise InputError(
-                    f"--low_res_from {config.low_res_from} has image_size {info.image_size}, not {config.image_size}; "
+                    f"--low_res_from {config.low_res_from} has image_size {size}, not {config.image_size}; "
                     "give that one"
                 )
-            self.low_resolution = LowResolutionInpainting(generator, info.image_size)
-        upsampler, discriminator = Upsampler(config.width), Discriminator(config.width)
-        self.networks = {"upsampler": upsampler, "discriminator": discriminator}
+            self.low_resolution = LowResolutionInpainting(file.cell(get_model("dgts").network), size)
+        self.networks = self.make_networks()
+        upsampler, discriminator = self.networks.values()
         self.batches_tracked = {"upsampler": BatchCount("upsampler")}
         self.upsampler_loss = UpsamplerLoss(upsampler, discriminator, vgg, weights)
         self.discriminator_loss = DiscriminatorLoss(upsampler, discriminator)
+
+    def make_networks(self) -> dict[str, nn.Cell]:
+        upsampler = get_model(self.MODEL).network(self.info("upsampler"))
+        return {"upsampler": upsampler, "discriminator": Discriminator(self.config.width)}
 
     def start_stage(self, stage: int) -> None:
         upsampler, discriminator = (network.trainable_params() for network in self.networks.values())

@@ -1,4 +1,4 @@
-"""Loss curves as a picture, drawn without a plotting package so that the core needs none."""
+"""Loss curves as an image, drawn without a plotting package so that the core needs none."""
 
 import csv
 import math
@@ -16,7 +16,7 @@ COLOURS = (SMOOTH, (200, 60, 40), (40, 140, 60), (230, 140, 20), (130, 70, 160),
 Series = tuple[np.ndarray, np.ndarray]  # iterations, values
 
 
-def draw_curves(metrics: Path, picture: Path, columns: int = 3) -> None:
+def draw_curves(metrics: Path, output: Path, columns: int = 3) -> None:
     """One panel for each loss of a metrics.csv, over iterations: each row faint, their running mean strong.
 
     Rows of iterations that were skipped are left out.
@@ -31,7 +31,7 @@ def draw_curves(metrics: Path, picture: Path, columns: int = 3) -> None:
     sheet = Image.new("RGB", (size[0] * columns, size[1] * math.ceil(len(losses) / columns)), PAPER)
     for i, (name, series) in enumerate(losses.items()):
         sheet.paste(draw_panel(name, {"": series}), (i % columns * size[0], i // columns * size[1]))
-    sheet.save(picture)
+    sheet.save(output)
 
 
 def read_losses(metrics: Path) -> dict[str, Series]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.training.curves import COLOURS, MARGIN, PANEL, _running_mean, draw_curves, draw_panel
+from src.drawing.curves import COLOURS, MARGIN, PANEL, _running_mean, draw_curves, draw_panel
 
 WIDTH, HEIGHT = PANEL[0] + MARGIN[0] + 16, PANEL[1] + 2 * MARGIN[1]
 
