@@ -104,5 +104,6 @@ def test_losses_go_down_as_ours_do(tmp_path, pictures, hole_loss):
         names = ("hole", "valid", "adversarial", "intermediate")
         found.append([losses[f"loss_{name}"] for name in names] + [losses["discriminator_loss"]])
         expected.append([terms[name] for name in (*names, "discriminator")])
-    np.testing.assert_allclose(found, expected, rtol=2e-3)
-    assert not np.allclose(found[0], found[2], rtol=1e-2)  # they moved
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-4)
+    np.testing.assert_allclose(found, expected, rtol=1e-2)  # Adam's first steps have the sign of tiny gradients alone
+    assert np.abs(found[0] / np.array(found[2]) - 1).max() > 0.1  # they moved
