@@ -10,8 +10,8 @@ from src.data.images import to_uint8
 from src.data.picture_sheet import Row
 from src.losses.perceptual import VGG16Features
 from src.network_info import NetworkInfo
+from src.training.counters import BatchCount
 from src.training.model_training import ModelTraining, load_vgg
-from src.training.train_step import BatchCount
 
 
 class CTSDGTraining(ModelTraining):

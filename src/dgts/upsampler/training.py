@@ -16,8 +16,8 @@ from src.errors import InputError
 from src.losses.perceptual import VGG19Features
 from src.network_info import NetworkInfo
 from src.training.adamw import AdamW
+from src.training.counters import BatchCount
 from src.training.model_training import ModelTraining, load_vgg
-from src.training.train_step import BatchCount
 
 BETAS = (0.0, 0.9)
 
