@@ -3,7 +3,8 @@
 from mindspore import Tensor, nn, ops
 
 from src.ctsdg.loss import DiscriminatorLoss, GeneratorLoss
-from src.training.train_step import BatchCount, TrainOneStepCell, name_apart
+from src.training.counters import BatchCount
+from src.training.train_step import TrainOneStepCell
 
 
 class CTSDGTrainOneStepCell(TrainOneStepCell):
@@ -27,7 +28,6 @@ class CTSDGTrainOneStepCell(TrainOneStepCell):
     ) -> None:
         prepare(generator_loss, norms_frozen)
         discriminator_loss.set_train()
-        name_apart(optimizers)
         super().__init__(generator_loss, optimizers["generator"], **options["generator"])
         self.discriminator_step = TrainOneStepCell(
             discriminator_loss, optimizers["discriminator"], has_aux=False, **options["discriminator"]
@@ -38,14 +38,14 @@ class CTSDGTrainOneStepCell(TrainOneStepCell):
         self.generator_counts = 0 if norms_frozen else self.accumulate
 
     def construct(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> tuple:
-        results, skipped, hopeless = self.step(image, mask, edge, gray)
+        results, skipped, no_scale_left = self.step(image, mask, edge, gray)
         if not self.adversarial:
-            counted = self.count(skipped, hopeless), self.generator_batches(skipped, self.generator_counts)
+            counted = self.count(skipped, no_scale_left), self.generator_batches(skipped, self.generator_counts)
             return results, ops.depend(ops.zeros_like(results[0]), counted)
-        loss, also_skipped, also_hopeless = self.discriminator_step.step(image, results[2], edge, gray)
+        loss, also_skipped, also_none_left = self.discriminator_step.step(image, results[2], edge, gray)
         # The discriminator sees a batch for the generator's step, then real and generated pictures.
         counted = (
-            self.count(ops.logical_or(skipped, also_skipped), ops.logical_or(hopeless, also_hopeless)),
+            self.count(ops.logical_or(skipped, also_skipped), ops.logical_or(no_scale_left, also_none_left)),
             self.generator_batches(skipped, self.generator_counts),
             self.discriminator_batches(skipped, self.accumulate),
             self.discriminator_batches(also_skipped, 2 * self.accumulate),

@@ -11,8 +11,8 @@ from src.drawing.sheet import Row
 from src.losses.perceptual import VGG16Features
 from src.models import get_model
 from src.network_info import NetworkInfo
+from src.training.counters import BatchCount
 from src.training.model_training import ModelTraining
-from src.training.train_step import BatchCount
 
 
 class CTSDGTraining(ModelTraining):

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from mindspore import Tensor, nn
+import mindspore as ms
+from mindspore import Parameter, Tensor, nn
 
 from src.checkpoint import load_network
 from src.drawing.sheet import Row
@@ -10,7 +11,10 @@ from src.errors import InputError
 from src.layers.precision import float16_convolutions
 from src.models import get_model
 from src.network_info import NetworkInfo
-from src.training.train_step import Average, BatchCount, LossScale, SkipCount, TrainOneStepCell
+from src.training.average import Average
+from src.training.counters import BatchCount, SkipCount
+from src.training.loss_scale import LossScale
+from src.training.train_step import TrainOneStepCell
 
 AVERAGE = "_ema"  # after a network's name: the file of its average
 
@@ -27,7 +31,7 @@ class ModelTraining:
     SAMPLE_TITLES: tuple[str, ...]
     STAGES = 1
 
-    networks: dict[str, nn.Cell]  # the first is that which inpaints, whose average may be kept
+    networks: dict[str, nn.Cell]  # the first is that which inpaints
     optimizers: dict[str, nn.Optimizer]  # by the network that they train
     loss_scales: dict[str, LossScale]  # the same, where convolutions compute in float16
     train_step: TrainOneStepCell
@@ -68,6 +72,11 @@ class ModelTraining:
         settings = get_model(self.MODEL).settings
         return ("model", "seed", "batch_size", "gradient_accumulation", "mask_pairing", *settings)
 
+    @property
+    def averaged(self) -> str:
+        """The name of the network that inpaints, whose average may be kept."""
+        return next(iter(self.networks))
+
     def load(self, checkpoint: str | Path) -> None:
         """Start from a checkpoint folder, which must hold every network, or from one network's file."""
         path = Path(checkpoint)
@@ -80,7 +89,7 @@ class ModelTraining:
             if single in (None, name):
                 info = load_network(path, network, self.info(name), architecture)
                 if name in self.batches_tracked:
-                    self.batches_tracked[name].set(info.batches_tracked)
+                    self.batches_tracked[name].batches.set_data(Tensor(info.batches_tracked, ms.int32))
 
     def info(self, network: str, iteration: int = 0, batches_tracked: int = 0) -> NetworkInfo:
         """What a file of this network says: its settings are the options'."""
@@ -90,8 +99,22 @@ class ModelTraining:
 
     def infos(self, iteration: int) -> dict[str, NetworkInfo]:
         """What the files of a checkpoint say, by network."""
-        tracked = {name: count.read() for name, count in self.batches_tracked.items()}
+        tracked = {name: int(count.batches.asnumpy()) for name, count in self.batches_tracked.items()}
         return {name: self.info(name, iteration, tracked.get(name, 0)) for name in self.networks}
+
+    def files(self) -> dict[str, dict[str, Parameter]]:
+        """What the networks' files in a checkpoint hold, by the files' names; the average has one of its own."""
+        files = {name: dict(network.parameters_and_names()) for name, network in self.networks.items()}
+        if self.average is not None:
+            files[f"{self.averaged}{AVERAGE}"] = files[self.averaged] | self.average.named()
+        return files
+
+    def state(self) -> dict[str, Parameter]:
+        """All else that training goes on from, by name: of the optimizers, loss scales, counts."""
+        in_files = {parameter.name for file in self.files().values() for parameter in file.values()}
+        cells = [*self.optimizers.values(), *self.loss_scales.values(), self.skips]
+        cells += [] if self.average is None else [self.average]
+        return {p.name: p for cell in cells for p in cell.get_parameters() if p.name not in in_files}
 
     def start_stage(self, stage: int) -> None:
         """Fresh optimizers at the rate of stage 1, 2, …, and the step that uses them."""
@@ -99,16 +122,17 @@ class ModelTraining:
 
     def step_options(self, network: str) -> dict:
         """How the options say that this network's steps are taken."""
-        c, averaged = self.config, next(iter(self.networks))
+        c = self.config
         if c.ema_decay and self.average is None:
-            self.average = Average(self.networks[averaged], c.ema_decay)
+            self.average = Average(self.networks[self.averaged], c.ema_decay)
         if c.amp_level == "O2" and network not in self.loss_scales:
             float16_convolutions(self.networks[network])
             self.loss_scales[network] = LossScale(network)
         return {
+            "name": network,
             "accumulate": c.gradient_accumulation,
             "clip": c.clip_grad_norm,
-            "average": self.average if network == averaged else None,
+            "average": self.average if network == self.averaged else None,
             "loss_scale": self.loss_scales.get(network),
             "count": self.skips,
         }

@@ -6,8 +6,10 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import yaml
 
 from src.checkpoint import LAST, quiet
 from src.errors import InputError
@@ -18,7 +20,9 @@ logger = logging.getLogger(__name__)
 
 NUMBER = re.compile(r"\d{7}")
 PARTIAL = ".unfinished-"  # what is not whole yet is called
-SUMS = "SHA256SUMS"  # in each checkpoint: its files' checksums, as `sha256sum --check` reads them
+# In each checkpoint: its files' checksums, as `sha256sum --check` reads them. The CRC that MindSpore puts in each file
+# does not say which files there have to be, nor that the folder is a checkpoint of this run.
+SUMS = "SHA256SUMS"
 SUM = re.compile(r"([0-9a-f]{64})  ([\w.-]+)\n")  # a line of it
 EARLIER = f"{SUMS}.earlier_run"  # what it is called in checkpoints of a run that was overwritten
 
@@ -48,6 +52,20 @@ class RunFolder:
         (self.checkpoints / LAST).unlink(missing_ok=True)
         self._write_rows([])
         self.events = Events(self.path / "events", 0)
+
+    def check_unchanged(self, options: Mapping[str, object]) -> None:
+        """Raises InputError unless the run can be resumed with these options: it was started with the same."""
+        if not self.config.is_file():
+            raise InputError(f"--resume: {self.path} holds no run; start without --resume")
+        try:
+            before = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            before = None
+        if not isinstance(before, dict):
+            raise InputError(f"--resume: {self.config} is damaged; without it nothing says what the run was")
+        for name, value in options.items():
+            if before.get(name) != value:
+                raise InputError(f"--resume: the run has {name} {before.get(name)}, not {value}; keep it")
 
     def newest(self) -> tuple[Path, int]:
         """The newest whole checkpoint and its iteration. Says which ones are not, and raises InputError if none is."""

@@ -1,32 +1,27 @@
 """The training loop, the same for every model."""
 
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import yaml
 from mindspore import Tensor
 
 from src.checkpoint import fill, read_network, save_network
 from src.data.dataset import build_training_dataset, iterate
-from src.data.images import to_uint8
-from src.data.samples import TrainingSamples, training_samples
+from src.data.samples import training_samples
 from src.drawing.curves import draw_curves
-from src.drawing.sheet import Row, draw_sheet
+from src.drawing.sheet import draw_sheet
 from src.errors import InputError
 from src.models import get_model
 from src.network_info import NetworkInfo
 from src.progress import Progress
+from src.training.bad_batch import save_bad_batch
 from src.training.model_training import AVERAGE, ModelTraining
 from src.training.ranks import check_agreement, take_values_of_rank_0
 from src.training.run_folder import RunFolder
 from src.training.stop import StopRequest
 
-STAGE = "stage"  # the entry of trainer.ckpt that says which stage its optimizers are of
-LOSS_SCALE = "loss_scale"  # and those, by network, of float16's loss scale and the good steps it has had
-UPDATES = "average_updates"  # that which says how often the average has followed
-SKIPPED = "skipped"  # and that which counts skipped iterations: of all, and of the last ones
+STAGE = "stage"  # the entry of trainer.ckpt that says which stage its optimizers are of; the others are parameters
 
 
 class Trainer:
@@ -80,7 +75,7 @@ class Trainer:
         """Load what the options name, make the run's folder -> the checkpoint that a resumed run goes on from."""
         config, checkpoint = self.config, None
         if config.resume:
-            check_unchanged(config, self.run.config, self.model.fixed)
+            self.run.check_unchanged({name: getattr(config, name) for name in self.model.fixed})
             checkpoint, self.done = self.run.resume() if self.writes else self.run.newest()
             self.model.load(checkpoint)
         else:
@@ -132,9 +127,11 @@ class Trainer:
 
     def log(self, stage: int, losses: tuple, batch: tuple[Tensor, ...]) -> dict[str, float]:
         """A row of metrics.csv -> the totals. The only place where the loop reads from the device in each row."""
-        skipped, in_a_row = self.model.skips.read()
+        skipped, in_a_row = self.model.skips.counts.asnumpy()
         if in_a_row >= self.config.max_skipped_steps:
-            kept = f"; {save_bad_batch(self.run.path, self.samples, batch)} shows the batch" if self.writes else ""
+            kept = ""
+            if self.writes:
+                kept = f"; {save_bad_batch(self.run.path, self.samples.columns, batch)} shows the batch"
             raise InputError(
                 f"iteration {self.done}: losses or gradients are not finite, and were not {in_a_row} times in a "
                 f"row{kept}. --resume with a lower --gen_lr_train or --gen_lr_finetune, or with --clip_grad_norm, may "
@@ -170,83 +167,35 @@ def finite_weights(model: ModelTraining) -> bool:
 
 
 def save_checkpoint(run: RunFolder, model: ModelTraining, stage: int, iteration: int) -> Path:
-    """checkpoints/NNNNNNN with a file for each network and what else the training knows in trainer.ckpt."""
+    """checkpoints/NNNNNNN with a file for each network, and all else that the training goes on from in trainer.ckpt."""
 
     def write(folder: Path) -> None:
         infos = model.infos(iteration)
-        for name, network in model.networks.items():
-            save_network(folder / f"{name}.ckpt", network, infos[name])
-        if model.average is not None:
-            name = next(iter(model.networks))
-            values = dict(model.networks[name].parameters_and_names()) | model.average.named()
-            save_network(folder / f"{name}{AVERAGE}.ckpt", values, infos[name])
-        state = {
-            STAGE: np.array([stage], np.int32),
-            SKIPPED: np.array(model.skips.read(), np.int32),
-        }
-        if model.average is not None:
-            state[UPDATES] = np.array(model.average.read(), np.int32)
-        for name, optimizer in model.optimizers.items():
-            state |= {f"{name}.{key}": p for key, p in optimizer_state(optimizer).items()}
-        for name, scale in model.loss_scales.items():
-            state[f"{name}.{LOSS_SCALE}"] = np.array(scale.read(), np.float32)
-        save_network(folder / "trainer.ckpt", state, NetworkInfo(model.MODEL, "trainer", iteration=iteration))
+        for name, parameters in model.files().items():
+            save_network(folder / f"{name}.ckpt", parameters, infos[name.removesuffix(AVERAGE)])
+        state = {STAGE: np.array([stage], np.int32)} | model.state()
+        save_network(folder / "trainer.ckpt", state, NetworkInfo(model.MODEL, "trainer"))
 
     return run.save(iteration, write)
 
 
-def optimizer_state(optimizer) -> dict:
-    """The optimizer's own parameters by name: step count, rate, moments; not the weights it updates."""
-    weights = {parameter.name for parameter in optimizer.parameters}
-    return {name: p for name, p in optimizer.parameters_and_names() if name not in weights}
-
-
 def load_state(checkpoint: Path, stage: int, model: ModelTraining) -> None:
-    """What a checkpoint holds beside the networks. Optimizers only if they are of this stage; rates stay the options'.
+    """Set what a checkpoint holds beside the networks; what it does not hold starts anew.
 
+    Optimizers must be there. They start anew only in another stage, and their rates are always those of the options.
     Raises InputError if the file is of other optimizers.
     """
     path = checkpoint / "trainer.ckpt"
-    arrays, info, _ = read_network(path)
-    model.skips.set(*map(int, arrays[SKIPPED]))
-    average = checkpoint / f"{next(iter(model.networks))}{AVERAGE}.ckpt"
+    arrays = read_network(path).arrays
+    average = checkpoint / f"{model.averaged}{AVERAGE}.ckpt"
     if model.average is not None and average.is_file():
-        fill(model.average.named(), read_network(average)[0], average)
-        model.average.set(int(arrays.get(UPDATES, info.iteration)))  # checkpoints of earlier versions do not say
-    if arrays[STAGE] != stage:
-        return
-    for name, optimizer in model.optimizers.items():
-        prefix = f"{name}."
-        own = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
-        state = optimizer_state(optimizer)
-        fill({key: state[key] for key in state if not key.startswith("learning_rate")}, own, path)
-        if name in model.loss_scales and LOSS_SCALE in own:
-            value, good_steps = own[LOSS_SCALE]
-            model.loss_scales[name].set(float(value), int(good_steps))
-
-
-def save_bad_batch(folder: Path, samples: TrainingSamples, batch: tuple[Tensor, ...]) -> Path:
-    """The batch as bad_batch.npz and, to look at, as bad_batch.png. Returns the picture."""
-    arrays = dict(zip(samples.columns, (tensor.asnumpy() for tensor in batch), strict=True))
-    np.savez(folder / "bad_batch.npz", **arrays)
-    rows = []
-    for pictures in zip(*arrays.values(), strict=True):
-        signed = [p if len(p) == 3 else np.repeat(2 * p - 1, 3, axis=0) for p in map(np.nan_to_num, pictures)]
-        rows.append(Row([to_uint8(picture) for picture in signed]))
-    draw_sheet(samples.columns, rows).save(folder / "bad_batch.png")
-    return folder / "bad_batch.png"
-
-
-def check_unchanged(config, path: Path, fixed: Iterable[str]) -> None:
-    """Raises InputError if a run is resumed with options under which it could not go on."""
-    if not path.is_file():
-        raise InputError(f"--resume: {path.parent} holds no run; start without --resume")
-    try:
-        before = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        before = None
-    if not isinstance(before, dict):
-        raise InputError(f"--resume: {path} is damaged; without it nothing says what the run was")
-    for name in fixed:
-        if before.get(name) != getattr(config, name):
-            raise InputError(f"--resume: the run has {name} {before.get(name)}, not {getattr(config, name)}; keep it")
+        kept = read_network(average)
+        fill(model.average.named(), kept.arrays, average)
+        # Checkpoints of earlier versions do not count the updates: one in each iteration.
+        arrays.setdefault(model.average.updates.name, np.array(kept.info.iteration, np.int32))
+    state = model.state()
+    of_optimizers = {p.name for optimizer in model.optimizers.values() for p in optimizer.get_parameters()}
+    found = {name: p for name, p in state.items() if name in arrays and name not in of_optimizers}
+    if arrays[STAGE] == stage:
+        found |= {name: p for name, p in state.items() if name in of_optimizers and ".learning_rate" not in name}
+    fill(found, arrays, path)

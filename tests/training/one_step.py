@@ -23,7 +23,7 @@ def main(folder: Path, words: list[str]) -> None:
     from src.ctsdg.training import CTSDGTraining
     from src.data.dataset import build_training_dataset, iterate
     from src.training.ranks import check_agreement, take_values_of_rank_0
-    from src.training.trainer import optimizer_state, training_samples
+    from src.training.trainer import training_samples
 
     model = CTSDGTraining(config)
     model.start_stage(1)
@@ -38,8 +38,7 @@ def main(folder: Path, words: list[str]) -> None:
         arrays |= {f"batch.{i}": tensor.asnumpy() for i, tensor in enumerate(batch)}
         model.step(batch, 0)
     arrays |= {f"after.{key}": array for key, array in values(model).items()}
-    for name, optimizer in model.optimizers.items():
-        arrays |= {f"{name}.{key}": p.asnumpy() for key, p in optimizer_state(optimizer).items()}
+    arrays |= {name: p.asnumpy() for name, p in model.state().items()}
     if device.world > 1:
         for network in model.networks.values():
             for parameter in network.get_parameters():

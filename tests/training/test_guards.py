@@ -1,5 +1,6 @@
 """Steps that are not taken, and larger batches than memory holds."""
 
+import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
@@ -7,7 +8,8 @@ from PIL import Image
 
 from src.checkpoint import read_network
 from src.data.samples import TrainingSamples
-from src.training.train_step import Average, TrainOneStepCell
+from src.training.average import Average
+from src.training.train_step import TrainOneStepCell
 from tests.training.conftest import assert_same, rows, weights
 from tests.training.test_trainer import refused
 
@@ -113,12 +115,12 @@ def test_the_average_follows_the_weights(mode, rand):
     average = Average(network, 0.9)
     step = TrainOneStepCell(network, nn.SGD(network.trainable_params(), 0.1), average=average)
     expected = START
-    average.set(79)
+    average.updates.set_data(Tensor(79, ms.int32))
     for updates in range(79, 83):  # the decay reaches 0.9 at 80
         step(rand(4, 3), rand(4, 2))
         decay = min(0.9, (1 + updates) / (10 + updates))
         expected = decay * expected + (1 - decay) * network.dense.weight.asnumpy()
-    assert average.read() == 83
+    assert average.updates.asnumpy() == 83
     np.testing.assert_allclose(average.named()["dense.weight"].asnumpy(), expected, rtol=1e-5)
 
 

@@ -13,7 +13,8 @@ from src.errors import InputError
 from src.layers.conv import Conv2d
 from src.layers.precision import float16_convolutions
 from src.layers.spectral_norm import SpectralNormConv2d
-from src.training.train_step import LossScale, TrainOneStepCell
+from src.training.loss_scale import LossScale
+from src.training.train_step import TrainOneStepCell
 from tests.command_line import words
 from tests.training.conftest import SMALL, assert_same, rows, weights
 
@@ -68,22 +69,22 @@ class Steep(nn.Cell):
 def test_the_loss_scale_finds_itself(mode):
     network, scale = Steep(), LossScale()
     step = TrainOneStepCell(network, nn.SGD(network.trainable_params(), 1e-18), has_aux=False, loss_scale=scale)
-    scale.set(32.0, 0)
+    scale.state.set_data(Tensor([32.0, 0.0]))
     taken = []
     for _ in range(5):
-        before = step.count.read()[0]
+        before = step.count.counts.asnumpy()[0]
         step(Tensor([4e18], ms.float32))  # squares above 3e38 are not finite
-        skipped, in_a_row = step.count.read()
-        taken.append((skipped == before, in_a_row, scale.read()[0]))
+        skipped, in_a_row = step.count.counts.asnumpy()
+        taken.append((skipped == before, in_a_row, scale.state.asnumpy()[0]))
     assert taken[:3] == [(False, 0, 16.0), (False, 0, 8.0), (False, 0, 4.0)]  # a smaller scale was left to try
     assert taken[3:] == [(True, 0, 4.0)] * 2
     assert network.weight.asnumpy()[0] == pytest.approx(1 - 2 * 4)
-    scale.set(4.0, LossScale.PATIENCE - 1)
+    scale.state.set_data(Tensor([4.0, LossScale.PATIENCE - 1]))
     step(Tensor([1.0], ms.float32))
-    assert scale.read() == (8.0, 0)
-    scale.set(1.0, 5)
+    assert tuple(scale.state.asnumpy()) == (8.0, 0)
+    scale.state.set_data(Tensor([1.0, 5.0]))
     step(Tensor([np.inf], ms.float32))
-    assert (step.count.read()[1], *scale.read()) == (1, 1.0, 0)
+    assert (step.count.counts.asnumpy()[1], *scale.state.asnumpy()) == (1, 1.0, 0)
 
 
 def test_resuming_takes_the_loss_scale_along(train):

@@ -3,7 +3,8 @@
 from mindspore import Tensor, nn, ops
 
 from src.dgts.upsampler.loss import DiscriminatorLoss, UpsamplerLoss
-from src.training.train_step import BatchCount, TrainOneStepCell, name_apart
+from src.training.counters import BatchCount
+from src.training.train_step import TrainOneStepCell
 
 
 class UpsamplerTrainOneStepCell(TrainOneStepCell):
@@ -26,7 +27,6 @@ class UpsamplerTrainOneStepCell(TrainOneStepCell):
         discriminator_loss.set_train()
         if upsampler_loss.vgg is not None:
             upsampler_loss.vgg.set_train(False)
-        name_apart(optimizers)
         super().__init__(upsampler_loss, optimizers["upsampler"], **options["upsampler"])
         self.discriminator_step = TrainOneStepCell(
             discriminator_loss, optimizers["discriminator"], has_aux=False, **options["discriminator"]
@@ -34,10 +34,10 @@ class UpsamplerTrainOneStepCell(TrainOneStepCell):
         self.batches = batches
 
     def construct(self, image: Tensor, mask: Tensor, low: Tensor) -> tuple:
-        results, skipped, hopeless = self.step(image, mask, low)
-        loss, also_skipped, also_hopeless = self.discriminator_step.step(image, mask, low)
+        results, skipped, no_scale_left = self.step(image, mask, low)
+        loss, also_skipped, also_none_left = self.discriminator_step.step(image, mask, low)
         counted = (
-            self.count(ops.logical_or(skipped, also_skipped), ops.logical_or(hopeless, also_hopeless)),
+            self.count(ops.logical_or(skipped, also_skipped), ops.logical_or(no_scale_left, also_none_left)),
             self.batches(skipped, self.accumulate),
             self.batches(also_skipped, self.accumulate),
         )

@@ -15,8 +15,8 @@ from src.losses.perceptual import VGG19Features
 from src.models import get_model
 from src.network_info import NetworkInfo
 from src.training.adamw import AdamW
+from src.training.counters import BatchCount
 from src.training.model_training import ModelTraining
-from src.training.train_step import BatchCount
 
 BETAS = (0.0, 0.9)
 
