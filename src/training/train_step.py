@@ -7,6 +7,8 @@ from contextlib import suppress
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
+from src.layers.reduce import sum_squares
+
 # For every parameter. Not a loop: in a graph each turn of one is a function in a function, of which MindSpore allows a
 # thousand.
 each = ops.HyperMap()
@@ -132,11 +134,10 @@ class Commit(nn.Cell):
         self.optimizer, self.reducer, self.state = optimizer, reducer, state
         self.sum_ranks = ops.AllReduce() if distributed else None
         self.accumulate, self.clip, self.average, self.scale = accumulate, clip, average, loss_scale
-        self.product = ops.MatMul(transpose_b=True)
 
     def construct(self, loss: Tensor, kept: Tensor, *grads: Tensor) -> tuple:
         grads = self.reducer(grads)
-        squares = ops.addn(each(ops.partial(_square, self.product), grads)).reshape(())
+        squares = ops.addn(each(sum_squares, grads))
         # 0 if all is finite and no gradient longer than 1e19, else NaN. Losses differ between ranks, gradients do not.
         fault = 0.0 * squares + 0.0 * loss
         finite = (fault if self.sum_ranks is None else self.sum_ranks(fault)) == 0.0
@@ -159,12 +160,6 @@ class Commit(nn.Cell):
         if self.average is not None:
             done = ops.depend(self.average(), done)
         return ops.depend(ops.zeros_like(squares), done)
-
-
-def _square(product: ops.Primitive, gradient: Tensor) -> Tensor:
-    """(1, 1). As a product it takes a tenth of a reduction's time on CPU."""
-    gradient = gradient.reshape(1, -1)
-    return product(gradient, gradient)
 
 
 class ForwardState(nn.Cell):
