@@ -74,12 +74,13 @@ class Decoder(nn.Cell):
 
 
 class OutputHead(nn.SequentialCell):
-    """Features at half the size, up-sampled, beside others: a 1×1 convolution of both, and tanh.
+    """Features at half the size, up-sampled, beside the fused ones: a 1×1 convolution of both, and tanh.
 
-    half: (B, C, H/2, W/2), fused: (B, 2C, H, W) -> (B, 3, H, W)
+    half: (B, C, H/2, W/2); fused: what `of_fused` makes of the fused features, (B, 3, H, W) -> (B, 3, H, W)
 
-    A convolution of two maps side by side is the sum of two convolutions. So `half` is convolved before it is
-    up-sampled, which is the same with three channels instead of C.
+    A convolution of two maps side by side is the sum of two convolutions. So the one of the fused features can go
+    first, after which these are no longer needed. And `half` is convolved before it is up-sampled, which is the same
+    with three channels instead of C.
     """
 
     def __init__(self, channels: int, align_corners: bool) -> None:
@@ -87,12 +88,15 @@ class OutputHead(nn.SequentialCell):
         self.convolve_half, self.convolve_fused = Convolution(channels, 3, 1), Convolution(2 * channels, 3, 1)
         self.upsample = UpsampleBilinear(align_corners)
 
+    def of_fused(self, features: Tensor) -> Tensor:
+        """(B, 2C, H, W) -> (B, 3, H, W)"""
+        conv, _ = self.cell_list
+        return convolve_in(conv.dtype, self.convolve_fused, features, conv.weight[:, features.shape[1] // 2 :])
+
     def construct(self, half: Tensor, fused: Tensor) -> Tensor:
         conv, tanh = self.cell_list
-        channels = half.shape[1]
-        x = convolve_in(conv.dtype, self.convolve_half, half, conv.weight[:, :channels])
-        x = self.upsample(x) + convolve_in(conv.dtype, self.convolve_fused, fused, conv.weight[:, channels:])
-        return tanh(ops.bias_add(x, conv.bias))
+        half = convolve_in(conv.dtype, self.convolve_half, half, conv.weight[:, : half.shape[1]])
+        return tanh(ops.bias_add(fused + self.upsample(half), conv.bias))
 
 
 class Generator(nn.Cell):
@@ -136,11 +140,11 @@ class Generator(nn.Cell):
     def construct(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> tuple:
         texture, structure = self.streams(image, mask, edge, gray)
         projected = self.texture_projection(texture), self.structure_projection(structure)
-        return self.fuse(texture, structure, image, mask), *projected
+        return self.paint(self.bigff(texture, structure), image, mask), *projected
 
     def complete(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> Tensor:
         """The output alone: without compilation too, nothing is computed that only training needs."""
-        return self.fuse(*self.streams(image, mask, edge, gray), image, mask)
+        return self.paint(self.bigff(*self.streams(image, mask, edge, gray)), image, mask)
 
     def streams(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> tuple:
         """Features of texture and structure: (B, C, H, W) each"""
@@ -153,10 +157,9 @@ class Generator(nn.Cell):
         deepest = ops.depend(texture_levels[-1], texture)
         return texture, self.structure_decoder(deepest, texture_masks[-1], structure_levels, structure_masks)
 
-    def fuse(self, texture: Tensor, structure: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-        """Features of both streams -> the output"""
-        fused = self.bigff(texture, structure)
-        half = self.fusion1(fused)
+    def paint(self, fused: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+        """The output, from the fused features of both streams: (B, 2C, H, W) -> (B, 3, H, W)"""
+        half, fused = self.fusion1(fused), self.out.of_fused(fused)  # without compilation too, the large map goes here
         half = self.fusion2(ops.cat((half, self.cfa(half)), axis=1))
         output = self.out(half, fused)
         return output if self.seamless is None else self.seamless(output, image, mask)

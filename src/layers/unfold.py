@@ -15,16 +15,18 @@ class _Unfold(nn.Cell):
         self.pad = nn.Pad(((0, 0), (0, 0), *((padding, padding),) * 2))
 
     def construct(self, x: Tensor) -> Tensor:
-        x = self.pad(x)
+        x, s = self.pad(x), self.stride
         batch, channels, height, width = x.shape
-        rows = (height - self.kernel[0]) // self.stride * self.stride + 1
-        columns = (width - self.kernel[1]) // self.stride * self.stride + 1
+        rows, columns = (height - self.kernel[0]) // s + 1, (width - self.kernel[1]) // s + 1
+        # By phases of the stride: MindSpore's gradient of a slice with steps fails on a CPU.
+        x = x.reshape(batch, channels, height // s, s, width // s, s)
         windows = ()
         for i in range(self.kernel[0]):
             for j in range(self.kernel[1]):
-                windows += (x[:, :, i : i + rows : self.stride, j : j + columns : self.stride],)
+                windows += (x[:, :, i // s : i // s + rows, i % s, j // s : j // s + columns, j % s],)
         return ops.stack(windows, axis=2).reshape(batch, channels * len(windows), -1)
 
 
-# (kernel (down, across), padding=0, stride=1); (B, C, H, W) -> (B, C · kernel places, windows)
+# (kernel (down, across), padding=0, stride=1); (B, C, H, W), whose sides with padding are multiples of the stride,
+# -> (B, C · kernel places, windows)
 Unfold = by_device(cpu.Unfold, _Unfold)

@@ -80,7 +80,7 @@ LAYERS = {
 def results(make, inputs: tuple) -> list[np.ndarray]:
     """Output, gradients of inputs and of weights, with the same weights each time."""
     np.random.seed(0)
-    cell, rng = make().set_train(), np.random.default_rng(0)
+    cell, rng = make().set_train(), np.random.default_rng(1)
     for parameter in cell.trainable_params():
         parameter.set_data(Tensor(rng.standard_normal(parameter.shape).astype(np.float32)))
     found = cell(*inputs)
@@ -96,7 +96,7 @@ def test_both_forms_agree(mode, rand, name):
     with plain_layers():
         plain = results(make, inputs)
     for ours, theirs in zip(on_a_cpu, plain, strict=True):
-        np.testing.assert_allclose(theirs, ours, rtol=0, atol=5e-6 * np.abs(ours).max())
+        np.testing.assert_allclose(theirs, ours, rtol=0, atol=2e-6 * max(1.0, np.abs(ours).max()))
 
 
 @pytest.mark.parametrize("loss", [binary_cross_entropy, hole_psnr])
@@ -107,7 +107,7 @@ def test_losses_agree(mode, rand, loss):
     with plain_layers():
         plain = results(lambda: Function(loss), inputs)
     for ours, theirs in zip(on_a_cpu[:2], plain[:2], strict=True):
-        np.testing.assert_allclose(theirs, ours, rtol=0, atol=5e-6 * np.abs(ours).max())
+        np.testing.assert_allclose(theirs, ours, rtol=0, atol=2e-6 * max(1.0, np.abs(ours).max()))
 
 
 def test_the_plain_form_is_mindspores_own():
