@@ -62,7 +62,7 @@ class OneStream(Generator):
         self.texture_decoder = Decoder(self.CHANNELS, width, align_corners)
         init_normal(self)
 
-    def streams(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
+    def streams(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> tuple:
         levels, masks = self.texture_encoder(ops.cat((image, edge, gray), axis=1), mask)
         features = self.texture_decoder(levels[-1], masks[-1], levels, masks)
         return features, features

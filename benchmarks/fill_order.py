@@ -104,13 +104,13 @@ def first_attention(generator, image, mask):
         def construct(self, image, mask):
             tokens, seeds, memory, _, _ = self.generator.encode(image * mask, mask)
             decoder = self.generator.decoder
-            prepared, features, readings = decoder.start(tokens, seeds, memory)
+            references, layers = decoder.begin(tokens, seeds, memory)
             # The decoder takes one known token along; here one that was known from the start.
             index = decoder.index_of(seeds.expand_dims(1))
             token = ops.gather_nd(tokens, index).expand_dims(1)
             mixing = mixing_matrix(1, tokens.shape[1], decoder.matching_lambda)
             x = ops.cat((token, tokens), axis=1)
-            _, attention, _, _ = decoder.decode(x, index, features, readings, memory, prepared, mixing)
+            _, attention, _ = decoder.decode(x, index, layers, references, mixing)
             return attention
 
     holes = 1 - mask.asnumpy()[0, 0, ::4, ::4]

@@ -75,9 +75,9 @@ def test_it_fills_whole_and_does_not_see_the_hole(part, rand):
     mask = np.ones((1, 1, 128, 128), np.float32)
     mask[..., 30:90, 40:80] = 0
     mask = ms.Tensor(mask)
-    found = [tensor.asnumpy() for tensor in generator(image, edge, gray, mask)]
+    found = [tensor.asnumpy() for tensor in generator(image, mask, edge, gray)]
     assert [array.shape[1] for array in found] == [3, 3, 1]
-    other = generator(*(x + (1 - mask) for x in (image, edge, gray)), mask)
+    other = generator(image + (1 - mask), mask, edge + (1 - mask), gray + (1 - mask))
     for a, b in zip(found, other, strict=True):
         np.testing.assert_array_equal(a, b.asnumpy())
 

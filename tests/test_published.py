@@ -68,8 +68,7 @@ def test_the_pytorch_training_has_our_seamless_generator(batch, lean):
     share_weights(generator, convert.GENERATOR, published)
     if lean:
         published_training.make_lean(published)
-    image, mask, edge, gray = map(Tensor, batch)
-    found = generator.set_train(False)(image, edge, gray, mask)
+    found = generator.set_train(False)(*map(Tensor, batch))
     with torch.no_grad():
         expected = published(*(torch.from_numpy(array) for array in batch))
     for ours, theirs in zip(found, expected, strict=True):

@@ -3,8 +3,8 @@
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
-from src.layers.conv import Conv2d, Convolve, convolve_in
-from src.layers.reduce import total
+from src.layers.conv import Conv2d, Convolution, convolve_in
+from src.layers.product import NumberProduct
 
 
 class BiGFF(nn.Cell):
@@ -17,8 +17,8 @@ class BiGFF(nn.Cell):
         super().__init__()
         self.structure_gate = self._gate(channels)
         self.texture_gate = self._gate(channels)
-        self.convolve = Convolve(2 * channels, 2 * channels, 3, padding=1)
-        self.times = _Times()
+        self.convolution = Convolution(2 * channels, 2 * channels, 3, padding=1)
+        self.times = NumberProduct()
         # Zero scales: at initialisation the fusion is a plain concatenation.
         self.texture_gamma = Parameter(initializer("zeros", (1,)))
         self.structure_gamma = Parameter(initializer("zeros", (1,)))
@@ -30,7 +30,7 @@ class BiGFF(nn.Cell):
     def _both_gates(self, both: Tensor) -> Tensor:
         """The gates' convolutions as one: they share their input."""
         first, second = self.structure_gate[0], self.texture_gate[0]
-        gates = convolve_in(first.dtype, self.convolve, both, ops.cat((first.weight, second.weight)))
+        gates = convolve_in(first.dtype, self.convolution, both, ops.cat((first.weight, second.weight)))
         return ops.bias_add(gates, ops.cat((first.bias, second.bias)))
 
     def construct(self, texture: Tensor, structure: Tensor) -> Tensor:
@@ -41,13 +41,3 @@ class BiGFF(nn.Cell):
         # The published weights gate the updated texture, not the input; keep this order.
         structure = structure + self.times(to_structure * texture, self.structure_gamma)
         return ops.cat((texture, structure), axis=1)
-
-
-class _Times(nn.Cell):
-    """A map times a learned number: (B, C, H, W), (1,) -> (B, C, H, W). MindSpore's gradient of the number is slow."""
-
-    def construct(self, x: Tensor, gamma: Tensor) -> Tensor:
-        return x * gamma
-
-    def bprop(self, x: Tensor, gamma: Tensor, out: Tensor, dout: Tensor) -> tuple:
-        return dout * gamma, total(dout * x).reshape(gamma.shape)

@@ -56,8 +56,8 @@ class EdgeDetector(nn.Cell):
 class Discriminator(nn.Cell):
     """Judges texture on the picture and structure on edges and gray (Fig. 2): 5.5 M parameters at width 1.
 
-    image: (B, 3, H, W) in [-1, 1]; gray: (B, 1, H, W) in [0, 1]; edge: (B, 1, H, W), the true edges of a real
-    picture, or None for a generated one, which is judged by its detected edges
+    image: (B, 3, H, W) in [-1, 1]; edge: (B, 1, H, W), the true edges of a real picture, or None for a generated one,
+    which is judged by its detected edges; gray: (B, 1, H, W) in [0, 1]
     -> predictions (B, 2, H/8 - 2, W/8 - 2) in [0, 1], detected edges (B, 1, H, W) in [0, 1]
     """
 
@@ -69,7 +69,7 @@ class Discriminator(nn.Cell):
         self.gradient_sum = GradientSum()
         init_torch_default(self)
 
-    def construct(self, image: Tensor, gray: Tensor, edge: Tensor = None) -> tuple:
+    def construct(self, image: Tensor, edge: Tensor | None, gray: Tensor) -> tuple:
         image = self.gradient_sum(image)
         texture = self.texture_branch(image)
         detected = self.edge_detector(image)

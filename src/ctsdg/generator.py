@@ -8,7 +8,7 @@ from src.ctsdg.partial_conv import PConvNormAct
 from src.ctsdg.projection import FeatureProjection
 from src.ctsdg.seamless import Seamless
 from src.layers.activation import LeakyReLU
-from src.layers.conv import Conv2d, Convolve, convolve_in
+from src.layers.conv import Conv2d, Convolution, convolve_in
 from src.layers.init import init_normal
 from src.layers.resize import UpsampleBilinear, upsample_nearest
 
@@ -73,12 +73,38 @@ class Decoder(nn.Cell):
         return features
 
 
+class OutputHead(nn.SequentialCell):
+    """Features at half the size, up-sampled, beside the fused ones: a 1×1 convolution of both, and tanh.
+
+    half: (B, C, H/2, W/2); fused: what `of_fused` makes of the fused features, (B, 3, H, W) -> (B, 3, H, W)
+
+    A convolution of two maps side by side is the sum of two convolutions. So the one of the fused features can go
+    first, after which these are no longer needed. And `half` is convolved before it is up-sampled, which is the same
+    with three channels instead of C.
+    """
+
+    def __init__(self, channels: int, align_corners: bool) -> None:
+        super().__init__(Conv2d(3 * channels, 3, 1), nn.Tanh())
+        self.convolve_half, self.convolve_fused = Convolution(channels, 3, 1), Convolution(2 * channels, 3, 1)
+        self.upsample = UpsampleBilinear(align_corners)
+
+    def of_fused(self, features: Tensor) -> Tensor:
+        """(B, 2C, H, W) -> (B, 3, H, W)"""
+        conv, _ = self.cell_list
+        return convolve_in(conv.dtype, self.convolve_fused, features, conv.weight[:, features.shape[1] // 2 :])
+
+    def construct(self, half: Tensor, fused: Tensor) -> Tensor:
+        conv, tanh = self.cell_list
+        half = convolve_in(conv.dtype, self.convolve_half, half, conv.weight[:, : half.shape[1]])
+        return tanh(ops.bias_add(fused + self.upsample(half), conv.bias))
+
+
 class Generator(nn.Cell):
     """CTSDG generator (Fig. 2): 52.1 M parameters at width 1.
 
     image: (B, 3, H, W) in [-1, 1], H and W multiples of 128
-    edge, gray: (B, 1, H, W) in [0, 1]
     mask: (B, 1, H, W), 1 = known, 0 = hole
+    edge, gray: (B, 1, H, W) in [0, 1]
     -> output (B, 3, H, W) in [-1, 1], projected image (B, 3, H, W) in [-1, 1], projected edge (B, 1, H, W) in [0, 1]
 
     What the inputs hold inside the hole does not matter: the partial convolutions multiply by the mask.
@@ -103,9 +129,7 @@ class Generator(nn.Cell):
         self.fusion1 = self._fusion(2 * channels, channels, stride=2)
         self.cfa = CFA(channels)
         self.fusion2 = self._fusion(2 * channels, channels, stride=1)
-        self.upsample = UpsampleBilinear(align_corners)
-        self.out = nn.SequentialCell(Conv2d(3 * channels, 3, 1), nn.Tanh())
-        self.convolve_refined, self.convolve_fused = Convolve(channels, 3, 1), Convolve(2 * channels, 3, 1)
+        self.out = OutputHead(channels, align_corners)
         self.seamless = Seamless() if seamless else None
         init_normal(self)
 
@@ -113,17 +137,16 @@ class Generator(nn.Cell):
     def _fusion(in_channels: int, out_channels: int, stride: int) -> nn.SequentialCell:
         return nn.SequentialCell(Conv2d(in_channels, out_channels, 3, stride), LeakyReLU(0.2))
 
-    def construct(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
-        # In functions of their own, so that without compilation too maps go when they are no longer needed.
-        half, output, *projected = self.fuse(*self.streams(image, edge, gray, mask))
-        return self.refine(half, output, image, mask), *projected
+    def construct(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> tuple:
+        texture, structure = self.streams(image, mask, edge, gray)
+        projected = self.texture_projection(texture), self.structure_projection(structure)
+        return self.paint(self.bigff(texture, structure), image, mask), *projected
 
-    def complete(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> Tensor:
+    def complete(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> Tensor:
         """The output alone: without compilation too, nothing is computed that only training needs."""
-        half, output = self.narrow(self.bigff(*self.streams(image, edge, gray, mask)))
-        return self.refine(half, output, image, mask)
+        return self.paint(self.bigff(*self.streams(image, mask, edge, gray)), image, mask)
 
-    def streams(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
+    def streams(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> tuple:
         """Features of texture and structure: (B, C, H, W) each"""
         texture_levels, texture_masks = self.texture_encoder(image, mask)
         structure_levels, structure_masks = self.structure_encoder(ops.cat((edge, gray), axis=1), mask)
@@ -134,26 +157,9 @@ class Generator(nn.Cell):
         deepest = ops.depend(texture_levels[-1], texture)
         return texture, self.structure_decoder(deepest, texture_masks[-1], structure_levels, structure_masks)
 
-    def fuse(self, texture: Tensor, structure: Tensor) -> tuple:
-        """The streams together, as `narrow` gives them; projected image and projected edge."""
-        projected = self.texture_projection(texture), self.structure_projection(structure)
-        return *self.narrow(self.bigff(texture, structure)), *projected
-
-    def narrow(self, fused: Tensor) -> tuple:
-        """(B, 2C, H, W) -> what is to be refined, (B, C, H/2, W/2), and the share of the output beside it, (B, 3, H, W)
-
-        The published code joins `fused` to the refined features, up-sampled, for a last 1×1 convolution. That is a sum
-        of two; the first is ready before the memory for the other is needed.
-        """
-        conv = self.out[0]
-        output = convolve_in(conv.dtype, self.convolve_fused, fused, conv.weight[:, fused.shape[1] // 2 :])
-        return ops.depend(self.fusion1(fused), output), output
-
-    def refine(self, half: Tensor, output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-        """From what `narrow` gives, the output: (B, 3, H, W)"""
+    def paint(self, fused: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+        """The output, from the fused features of both streams: (B, 2C, H, W) -> (B, 3, H, W)"""
+        half, fused = self.fusion1(fused), self.out.of_fused(fused)  # without compilation too, the large map goes here
         half = self.fusion2(ops.cat((half, self.cfa(half)), axis=1))
-        conv, tanh = self.out
-        # Convolved before it is up-sampled, which is the same: three channels instead of C.
-        refined = convolve_in(conv.dtype, self.convolve_refined, half, conv.weight[:, : half.shape[1]])
-        output = tanh(ops.bias_add(output + self.upsample(refined), conv.bias))
+        output = self.out(half, fused)
         return output if self.seamless is None else self.seamless(output, image, mask)

@@ -16,5 +16,5 @@ class Inpainting(nn.Cell):
         self.set_train(False)
 
     def construct(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> Tensor:
-        output = self.generator.complete(image, edge, gray, mask)
+        output = self.generator.complete(image, mask, edge, gray)
         return image * mask + output * (1.0 - mask)

@@ -53,7 +53,7 @@ class GeneratorLoss(nn.Cell):
         self.weights, self.hole_loss = weights, hole_loss
 
     def construct(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> tuple:
-        output, projected_image, projected_edge = self.generator(image, edge, gray, mask)
+        output, projected_image, projected_edge = self.generator(image, mask, edge, gray)
         hole = 1.0 - mask
         composite = image * mask + output * hole
 
@@ -73,7 +73,7 @@ class GeneratorLoss(nn.Cell):
 
         adversarial = 0.0
         if self.weights.adversarial:
-            prediction, detected_edge = self.discriminator(output, gray)
+            prediction, detected_edge = self.discriminator(output, None, gray)
             adversarial = binary_cross_entropy(prediction, ops.ones_like(prediction))
             adversarial += binary_cross_entropy(detected_edge, edge)
         intermediate = binary_cross_entropy(projected_edge, edge) + l1(projected_image, image)
@@ -96,8 +96,8 @@ class DiscriminatorLoss(nn.Cell):
         self.discriminator = discriminator
 
     def construct(self, image: Tensor, fake: Tensor, edge: Tensor, gray: Tensor) -> Tensor:
-        real_prediction, real_edge = self.discriminator(image, gray, edge)
-        fake_prediction, fake_edge = self.discriminator(fake, gray)
+        real_prediction, real_edge = self.discriminator(image, edge, gray)
+        fake_prediction, fake_edge = self.discriminator(fake, None, gray)
         real = binary_cross_entropy(real_prediction, ops.ones_like(real_prediction))
         generated = binary_cross_entropy(fake_prediction, ops.zeros_like(fake_prediction))
         return real + generated + binary_cross_entropy(real_edge, edge) + binary_cross_entropy(fake_edge, edge)

@@ -4,7 +4,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.layers.conv import Conv2d
-from src.layers.resize import MapProduct
+from src.layers.product import MapProduct
 
 
 class PartialConv(nn.Cell):

@@ -32,52 +32,50 @@ class DecoderLayer(nn.Cell):
         self.feed_forward = FeedForward(dim, hidden_dim)
         self.scale = dim**-0.5
 
-    def prepare(self, memory: Tensor) -> tuple:
-        """What all steps share.
+    def prepare(self, memory: Tensor) -> dict:
+        """What all steps share, of the reference tokens.
 
-        -> reader: weight (D', D) and bias (D') from a token to what its scores are the products of with reference
-        tokens; matcher: weight (D, D) and bias (D) from a token to be filled to what is compared with features of known
-        ones; values (B, R, D)
+        "reader": weight (D', D) and bias (D',) from a token to its reading, whose products with the reference tokens
+        are the token's scores; "matcher": weight (D, D) and bias (D,) from a token to be filled to what is compared
+        with the features of known ones; "memory": (B, R, D'); "values": (B, R, D)
         """
         # The bias of the keys adds the same to all scores of a token, which a softmax ignores.
         weight = self.scale * ops.matmul(self.key.weight.T, self.query.weight)
-        reader = weight, self.scale * ops.matmul(self.query.bias, self.key.weight)
-        matcher = self.scale * self.unknown_features.weight, self.scale * self.unknown_features.bias
-        return reader, matcher, self.value(memory)
+        return {
+            "reader": (weight, self.scale * ops.matmul(self.query.bias, self.key.weight)),
+            "matcher": (self.scale * self.unknown_features.weight, self.scale * self.unknown_features.bias),
+            "memory": memory,
+            "values": self.value(memory),
+        }
 
-    def known(self, x: Tensor, memory: Tensor, prepared: tuple, keep: tuple) -> tuple:
-        """Known tokens: (B, N, D) -> the layer's output, their features (B, N, D) and their readings (B, N, D')."""
-        reader, _, values = prepared
-        readings = ops.dense(x, *reader)
-        attention = ops.softmax(product(readings, memory))
-        return self._attend(x, attention, values, keep), self.known_features(x), readings
+    def begin(self, x: Tensor, seeds: Tensor, reference: dict, keep: tuple) -> tuple:
+        """Tokens known from the start, (B, N, D), `seeds` (B, N, 1) 1 there; others do not count.
+
+        -> the layer's output, and what it knows: "features" (B, N, D) and "readings" (B, N, D'), 0 for others
+        """
+        readings = ops.dense(x, *reference["reader"])
+        known = {"features": seeds * self.known_features(x), "readings": seeds * readings}
+        attention = ops.softmax(product(readings, reference["memory"]))
+        return self._attend(x, attention, reference["values"], keep), known
 
     def construct(
-        self,
-        x: Tensor,
-        index: Tensor,
-        features: Tensor,
-        readings: Tensor,
-        memory: Tensor,
-        prepared: tuple,
-        mixing: Tensor,
-        keep: tuple,
-    ) -> tuple:
-        """One token that is known by now, and n that are to be filled.
+        self, x: Tensor, index: Tensor, known: dict, reference: dict, mixing: Tensor, keep: tuple
+    ) -> tuple[Tensor, Tensor, dict]:
+        """One token that has become known, and n that are to be filled.
 
-        x: (B, 1 + n, D), the known token first; index: int (B, 2), where its features and readings belong;
-        features: (B, N, D) and readings: (B, N, D') of the tokens known so far, 0 elsewhere; mixing: of mixing_matrix
-        -> the layer's output, the attention (B, 1 + n, R), features and readings with the token
+        x: (B, 1 + n, D), the known token first; index: int (B, 2), its place among what is known; known: of `begin`;
+        reference: of `prepare`; mixing: of mixing_matrix
+        -> the layer's output, the attention (B, 1 + n, R), and what is known with the token
         """
-        reader, matcher, values = prepared
-        own = ops.dense(x, *reader)
-        features = put(self.known_features(x[:, :1]), index, features)
-        readings = put(own[:, :1], index, readings)
+        own = ops.dense(x, *reference["reader"])
+        features = put(self.known_features(x[:, :1]), index, known["features"])
+        readings = put(own[:, :1], index, known["readings"])
         # Structure: scores of known tokens, mixed by how well their features match.
-        matched = ops.bmm(product(ops.dense(x, *matcher), features), readings)
-        attention = ops.softmax(product(ops.cat((own, matched), axis=1), memory))
+        matched = ops.bmm(product(ops.dense(x, *reference["matcher"]), features), readings)
+        attention = ops.softmax(product(ops.cat((own, matched), axis=1), reference["memory"]))
         attention = ops.bmm(mixing, attention)
-        return self._attend(x, attention, values, keep), attention, features, readings
+        x = self._attend(x, attention, reference["values"], keep)
+        return x, attention, {"features": features, "readings": readings}
 
     def _attend(self, x: Tensor, attention: Tensor, values: Tensor, keep: tuple) -> Tensor:
         x = self.norm(x + drop(ops.bmm(attention, values), keep[0]))
@@ -121,12 +119,17 @@ class PixelHead(nn.Cell):
 class StructureTextureDecoder(nn.Cell):
     """Tokens, reference tokens and the known pixels -> all pixels.
 
-    tokens: (B, N, D), coarse filled; seeds: (B, N), 1 for the tokens known from the start; memory: (B, R, D');
-    known: (B, N, 3 8 8), pixels, 0 in holes; hole: (B, N, 3 8 8), 1 in holes; places: (B, N), see FillOrder, or None
-    to fill next the patch whose attention in the last layer has the highest peak, to 16 bits
+    tokens: (B, N, D), coarse filled
+    seeds: (B, N), 1 for tokens known from the start
+    memory: (B, R, D'), the reference tokens
+    known: (B, N, 3 8 8), pixels, 0 in holes
+    hole: (B, N, 3 8 8), 1 in holes
+    places: (B, N), the place of each patch in the order, see FillOrder. None: next comes the patch whose attention in
+    the last layer has the highest peak, to 16 bits.
     -> pixels (B, N, 3 8 8); the patches filled in turn, int32 (B, N), -1 after the last
 
-    `sequential_steps` patches at most are filled in turn, the rest at once.
+    `sequential_steps` patches at most are filled in turn, the rest at once. `given` is what no step changes, `state`
+    what each step makes anew. Both are dicts, since MindSpore's graphs know no named tuples.
     """
 
     def __init__(
@@ -154,96 +157,113 @@ class StructureTextureDecoder(nn.Cell):
         places: Tensor | None,
         key: int | Tensor = 0,
     ) -> tuple:
-        prepared, features, readings = self.start(tokens, seeds, memory, key)
-        left = (hole.max(axis=2) > 0).astype(ms.float32)  # (B, N), 1 for patches that still are to be filled
+        references, layers = self.begin(tokens, seeds, memory, key)
+        left = (hole.max(axis=2) > 0).astype(ms.float32)
         steps = left.sum(axis=1, keepdims=True).clip(0, self.sequential_steps)
-        fixed = places is not None  # the order is known
-        places = places if fixed else ops.ones_like(left) * left.shape[1]
         # The token that becomes known in a step is that of the patch filled last. In the first step nothing does: a
         # token known from the start takes its part, and finds its own row.
         index = self.index_of(seeds.expand_dims(1))
-        token = ops.gather_nd(tokens, index).expand_dims(1)
-        given = tokens, memory, known, hole, prepared, self.pixel_head(), key
-        state = known, left, places, index, token, features, readings
-        if self.training:  # unrolled: MindSpore 2.10 now and then hangs in the gradient of a loop
-            mixing = mixing_matrix(left.shape[0], 1 if fixed else left.shape[1], self.matching_lambda)
-            for step in range(min(self.sequential_steps, left.shape[1])):
-                slots = self._next(places, left, step) if fixed else self._slots(state[1], left.shape[1])
-                state = self._fill(step, slots, mixing, fixed, given, state)
+        state = {
+            "pixels": known,
+            "left": left,  # (B, N), 1 for patches that still are to be filled
+            "places": ops.ones_like(left) * left.shape[1] if places is None else places,
+            "token": ops.gather_nd(tokens, index).expand_dims(1),  # (B, 1, D), of the patch filled last
+            "index": index,  # int (B, 2), its sample and its number
+            "layers": layers,  # what each knows, see DecoderLayer
+        }
+        given = {
+            "tokens": tokens,
+            "known": known,
+            "hole": hole,
+            "references": references,
+            "pixel_head": self.pixel_head(),
+            "key": key,
+        }
+        if self.training:
+            state = self._unrolled(given, state, places is not None)
         else:
-            step, last = Tensor(0, ms.int32), steps.max().astype(ms.int32)
-            for capacity, until in ((1, 0),) if fixed else self.stages:
-                slots = self._slots(left, capacity)
-                mixing = mixing_matrix(left.shape[0], capacity, self.matching_lambda)
-                while step < last and left.sum(axis=1).max() > until:
-                    slots = self._next(places, left, step) if fixed else slots
-                    state = self._fill(step, slots, mixing, fixed, given, state)
-                    left = state[1]
-                    step = step + 1
-        pixels, left, places, index, token, features, readings = state
+            state = self._loops(given, state, places is not None, steps.max().astype(ms.int32))
+        pixels = state["pixels"]
         if self.sequential_steps < left.shape[1]:
-            x, mixing = ops.cat((token, tokens), axis=1), mixing_matrix(*left.shape, self.matching_lambda)
-            key = key + 1 + self.sequential_steps
-            x, _, _, _ = self.decode(x, index, features, readings, memory, prepared, mixing, key)
-            pixels = pixels + left.expand_dims(2) * hole * ops.dense(x, *self.pixel_head())
-        return pixels, to_order(places, steps, self.numbers)
+            pixels = pixels + self._rest(given, state)
+        return pixels, to_order(state["places"], steps, self.numbers)
 
-    def start(self, tokens: Tensor, seeds: Tensor, memory: Tensor, key: int | Tensor = 0) -> tuple:
-        """By layer: see DecoderLayer.prepare; features and readings of tokens known from the start, 0 for others."""
-        prepared, features, readings = (), (), ()
-        x, seeds, keep = tokens, seeds.expand_dims(2), self.dropout(tokens, key)
+    def begin(self, tokens: Tensor, seeds: Tensor, memory: Tensor, key: int | Tensor = 0) -> tuple:
+        """By layer: what DecoderLayer.prepare makes of the reference tokens, and what it knows from the start."""
+        references, layers = (), ()
+        x, keep = tokens, self.dropout(tokens, key)
         for i in range(LAYERS):
-            prepared += (self.layers[i].prepare(memory),)
-            x, own_features, own_readings = self.layers[i].known(x, memory, prepared[i], keep[i])
-            features += (seeds * own_features,)
-            readings += (seeds * own_readings,)
-        return prepared, features, readings
+            references += (self.layers[i].prepare(memory),)
+            x, known = self.layers[i].begin(x, seeds.expand_dims(2), references[i], keep[i])
+            layers += (known,)
+        return references, layers
 
     def decode(
-        self,
-        x: Tensor,
-        index: Tensor,
-        features: tuple,
-        readings: tuple,
-        memory: Tensor,
-        prepared: tuple,
-        mixing: Tensor,
-        key: int | Tensor = 0,
+        self, x: Tensor, index: Tensor, layers: tuple, references: tuple, mixing: Tensor, key: int | Tensor = 0
     ) -> tuple:
         """One known token and n to be filled, (B, 1 + n, D), through all layers; see DecoderLayer.
 
-        -> these n (B, n, D), their attention in the last layer (B, n, R), features and readings with the known token
+        -> these n (B, n, D), their attention in the last layer (B, n, R), what each layer knows with the known token
         """
-        new_features, new_readings, attention, keep = (), (), None, self.dropout(x, key)
+        new_layers, attention, keep = (), None, self.dropout(x, key)
         for i in range(LAYERS):
-            x, attention, own_features, own_readings = self.layers[i](
-                x, index, features[i], readings[i], memory, prepared[i], mixing, keep[i]
-            )
-            new_features += (own_features,)
-            new_readings += (own_readings,)
-        return x[:, 1:], attention[:, 1:], new_features, new_readings
+            x, attention, known = self.layers[i](x, index, layers[i], references[i], mixing, keep[i])
+            new_layers += (known,)
+        return x[:, 1:], attention[:, 1:], new_layers
 
-    def _fill(
-        self, step: int | Tensor, slots: Tensor, mixing: Tensor, fixed: bool, given: tuple, state: tuple
-    ) -> tuple:
+    def _unrolled(self, given: dict, state: dict, fixed: bool) -> dict:
+        """All steps, for training: MindSpore 2.10 now and then hangs in the gradient of a loop."""
+        batch, patches = state["left"].shape
+        mixing = mixing_matrix(batch, 1 if fixed else patches, self.matching_lambda)
+        for step in range(min(self.sequential_steps, patches)):
+            slots = self._next(state, step) if fixed else self._slots(state, patches)
+            state = self._fill(step, slots, mixing, fixed, given, state)
+        return state
+
+    def _loops(self, given: dict, state: dict, fixed: bool, last: Tensor) -> dict:
+        """As many steps as there are patches to fill, `last` at most."""
+        step = Tensor(0, ms.int32)
+        for capacity, until in ((1, 0),) if fixed else self.stages:
+            slots = self._slots(state, capacity)
+            mixing = mixing_matrix(state["left"].shape[0], capacity, self.matching_lambda)
+            while step < last and state["left"].sum(axis=1).max() > until:
+                slots = self._next(state, step) if fixed else slots
+                state = self._fill(step, slots, mixing, fixed, given, state)
+                step = step + 1
+        return state
+
+    def _fill(self, step: int | Tensor, slots: Tensor, mixing: Tensor, fixed: bool, given: dict, state: dict) -> dict:
         """Fill one patch of each picture that has some left: the new state.
 
         slots: (B, n, N), one 1 in each row: the patches to choose from; just the next one in a fixed order
         """
-        tokens, memory, known, hole, prepared, pixel_head, key = given
-        pixels, left, places, index, token, features, readings = state
+        left, places = state["left"], state["places"]
         # The token filled last enters the layers together with those to choose from.
-        x, key = ops.cat((token, ops.bmm(slots, tokens)), axis=1), key + 1 + step
-        x, attention, features, readings = self.decode(x, index, features, readings, memory, prepared, mixing, key)
+        x = ops.cat((state["token"], ops.bmm(slots, given["tokens"])), axis=1)
+        key = given["key"] + 1 + step
+        x, attention, layers = self.decode(x, state["index"], state["layers"], given["references"], mixing, key)
         pick = slots  # (B, 1, N), all 0 in a picture that has no hole left
         if not fixed:
             chosen = self._most_confident(attention, slots, left)
             x, pick = ops.bmm(chosen, x), ops.bmm(chosen, slots)
             places = ops.where(pick.squeeze(1) > 0, ops.ones_like(places) * step, places)
-        filling = ops.bmm(pick, hole) * ops.dense(x, *pixel_head)
-        token = self.embedding(ops.bmm(pick, known) + filling)
-        pixels = pixels + ops.bmm(pick.swapaxes(1, 2), filling)
-        return pixels, left - pick.squeeze(1), places, self.index_of(pick), token, features, readings
+        filling = ops.bmm(pick, given["hole"]) * ops.dense(x, *given["pixel_head"])
+        return {
+            "pixels": state["pixels"] + ops.bmm(pick.swapaxes(1, 2), filling),
+            "left": left - pick.squeeze(1),
+            "places": places,
+            "token": self.embedding(ops.bmm(pick, given["known"]) + filling),
+            "index": self.index_of(pick),
+            "layers": layers,
+        }
+
+    def _rest(self, given: dict, state: dict) -> Tensor:
+        """The pixels of all patches left, at once: (B, N, 3 8 8), 0 elsewhere."""
+        left = state["left"]
+        x = ops.cat((state["token"], given["tokens"]), axis=1)
+        mixing, key = mixing_matrix(*left.shape, self.matching_lambda), given["key"] + 1 + self.sequential_steps
+        x, _, _ = self.decode(x, state["index"], state["layers"], given["references"], mixing, key)
+        return left.expand_dims(2) * given["hole"] * ops.dense(x, *given["pixel_head"])
 
     def index_of(self, pick: Tensor) -> Tensor:
         """Of sample and patch of the first 1 in each row, (B, 1, N) -> int32 (B, 2); patch 0 where there is none.
@@ -253,12 +273,13 @@ class StructureTextureDecoder(nn.Cell):
         samples = ops.arange(0, pick.shape[0], dtype=ms.int32).expand_dims(1)
         return ops.cat((samples, pick.argmax(axis=2).astype(ms.int32)), axis=1)
 
-    def _next(self, places: Tensor, left: Tensor, step: int | Tensor) -> Tensor:
-        """The patch whose turn it is: (B, N) -> (B, 1, N), all 0 in a picture that has no hole left."""
-        return ((places == step).astype(ms.float32) * left).expand_dims(1)
+    def _next(self, state: dict, step: int | Tensor) -> Tensor:
+        """The patch whose turn it is: (B, 1, N), all 0 in a picture that has no hole left."""
+        return ((state["places"] == step).astype(ms.float32) * state["left"]).expand_dims(1)
 
-    def _slots(self, left: Tensor, capacity: int) -> Tensor:
-        """Rows that the first patches left are gathered into: (B, N) -> (B, capacity, N), one 1 in a row or none."""
+    def _slots(self, state: dict, capacity: int) -> Tensor:
+        """Rows that the first patches left are gathered into: (B, capacity, N), one 1 in a row or none."""
+        left = state["left"]
         rows = self.numbers[:, :capacity].expand_dims(2) + 1
         return (ops.cumsum(left, 1).expand_dims(1) == rows).astype(ms.float32) * left.expand_dims(1)
 

@@ -25,7 +25,7 @@ class LossWeights:
 class GeneratorLoss(nn.Cell):
     """One forward of the generator and what it is judged by.
 
-    image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; key, order: see Generator
+    image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; key: see Generator
     -> weighted total, the unweighted terms in the order of GENERATOR_TERMS, the completed picture (B, 3, S/4, S/4)
 
     hole: mean L1 over the hole's pixels, of the whole batch; perceptual: VGG19's features of the completed picture;
@@ -39,8 +39,8 @@ class GeneratorLoss(nn.Cell):
             raise ValueError("the perceptual and the style loss need VGG19")
         self.generator, self.vgg, self.weights = generator, vgg, weights
 
-    def construct(self, image: Tensor, mask: Tensor, key: int | Tensor = 0, order: Tensor | None = None) -> tuple:
-        completed, _ = self.generator(image, mask, order, key)
+    def construct(self, image: Tensor, mask: Tensor, key: int | Tensor = 0) -> tuple:
+        completed, _ = self.generator(image, mask, None, key)
         truth, hole = working_image(image), 1.0 - working_image(mask)
         # A batch without a hole has nothing to be judged by, and 0 to be divided.
         hole_loss = l1(completed * hole, truth * hole) / hole.mean().clip(1e-6, None)

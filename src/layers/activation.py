@@ -1,23 +1,8 @@
-"""LeakyReLU with a backward that suits every back end."""
+"""Activations."""
 
-from mindspore import Tensor, nn, ops
-from mindspore.ops.operations import _grad_ops
+from mindspore import nn
 
+from src.layers.backend import by_device
+from src.layers.cpu import activation as cpu
 
-class LeakyReLU(nn.Cell):
-    """max(x, slope · x), any shape.
-
-    nn.LeakyReLU is built from elementary operations; its gradient took forty times as long on CPU as that of ReLU and
-    kept five tensors of x's size. This one needs the result alone, and its sign is the sign of x.
-    """
-
-    def __init__(self, slope: float) -> None:
-        super().__init__()
-        self.slope = slope
-        self.relu_grad = _grad_ops.ReluGrad()
-
-    def construct(self, x: Tensor) -> Tensor:
-        return ops.maximum(x, self.slope * x)
-
-    def bprop(self, x: Tensor, out: Tensor, dout: Tensor) -> tuple:
-        return (self.slope * dout + (1.0 - self.slope) * self.relu_grad(dout, out),)
+LeakyReLU = by_device(cpu.LeakyReLU, nn.LeakyReLU)  # (slope); max(x, slope · x), any shape

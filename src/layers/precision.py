@@ -15,5 +15,5 @@ def float16_convolutions(network: nn.Cell) -> None:
     in float32 too, and are few: MindSpore 2.10 lacks their float16 gradient on GPUs.
     """
     for _, cell in network.cells_and_names():
-        if isinstance(cell, Conv2d | SpectralNormConv2d) and cell.convolve.geometry[-1] == 1:
+        if isinstance(cell, Conv2d | SpectralNormConv2d) and not cell.dilated:
             cell.dtype = ms.float16

@@ -5,7 +5,20 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeUniform, initializer
 
-from src.layers.conv import Convolve, convolve_in
+from src.layers.backend import by_device, on_cpu
+from src.layers.conv import Convolution, convolve_in
+from src.layers.cpu import spectral_norm as cpu
+from src.layers.reduce import sum_squares
+
+
+class _DivideByNorm(nn.Cell):
+    def construct(self, weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        matrix = weight.reshape(weight.shape[0], -1)
+        return weight / (along_rows(matrix, v) * u).sum()
+
+
+# weight (C_out, C_in, k, k), u (1, C_out), v (1, C_in k k) -> weight / σ, where σ = uᵀWv takes part in the gradient
+DivideByNorm = by_device(cpu.DivideByNorm, _DivideByNorm)
 
 
 class SpectralNormConv2d(nn.Cell):
@@ -34,54 +47,37 @@ class SpectralNormConv2d(nn.Cell):
         shape = (out_channels, in_channels, kernel_size, kernel_size)
         self.weight = Parameter(initializer(HeUniform(negative_slope=5**0.5), shape))
         self.bias = Parameter(initializer("zeros", (out_channels,))) if has_bias else None
-        self.convolve = Convolve(in_channels, out_channels, kernel_size, stride, padding, dilation)
+        self.dilated, self.geometry = dilation > 1, (kernel_size, stride, padding, dilation)
+        self.convolution = Convolution(in_channels, out_channels, *self.geometry)
+        self.divide_by_norm = DivideByNorm()
         u, v = singular_vectors(self.weight.asnumpy().reshape(out_channels, -1))
-        self.product, self.product_nt, self.scale = ops.MatMul(), ops.MatMul(transpose_b=True), ScaleToNormOne()
         self.u = Parameter(Tensor(u), requires_grad=False)
         self.v = Parameter(Tensor(v), requires_grad=False)
 
     def construct(self, x: Tensor) -> Tensor:
-        matrix = ops.stop_gradient(self.weight).reshape(self.weight.shape[0], -1)  # (C_out, C_in k k)
+        u, v = self.u.reshape(1, -1), self.v.reshape(1, -1)
         if self.training:
-            v = _normalise(self.product(self.u.reshape(1, -1), matrix))  # (1, C_in k k)
-            product = self.product_nt(v, matrix)  # (1, C_out)
-            u = _normalise(product)
+            matrix = ops.stop_gradient(self.weight).reshape(self.weight.shape[0], -1)  # (C_out, C_in k k)
+            v = _unit(along_columns(u, matrix))
+            u = _unit(along_rows(matrix, v))
             x = ops.depend(x, (ops.assign(self.u, u.reshape(-1)), ops.assign(self.v, v.reshape(-1))))
-        else:
-            u, v = self.u.reshape(1, -1), self.v.reshape(1, -1)
-            product = self.product_nt(v, matrix)
-        sigma = self.product_nt(product, u)  # (1, 1)
-        weight = self.scale(self.weight, (1.0 / sigma).reshape(()), u, v)
-        x = convolve_in(self.dtype, self.convolve, x, weight)
+        x = convolve_in(self.dtype, self.convolution, x, self.divide_by_norm(self.weight, u, v))
         return x if self.bias is None else ops.bias_add(x, self.bias)
 
 
-class ScaleToNormOne(nn.Cell):
-    """weight / σ, whose gradient knows that σ = uᵀWv follows from the weight: 1 / σ and the vectors given take none.
-
-    weight: (C_out, C_in, k, k), factor: 1 / σ, scalar, u: (1, C_out), v: (1, C_in k k) -> (C_out, C_in, k, k)
-
-    Products, since MindSpore's division by a scalar takes twice their time on a CPU, and 60 MB for half a million
-    numbers.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.product_tn, self.product_nt = ops.MatMul(transpose_a=True), ops.MatMul(transpose_b=True)
-
-    def construct(self, weight: Tensor, factor: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        return weight * factor
-
-    def bprop(self, weight: Tensor, factor: Tensor, u: Tensor, v: Tensor, out: Tensor, dout: Tensor) -> tuple:
-        along = self.product_nt(dout.reshape(1, -1), out.reshape(1, -1)).reshape(())
-        dweight = (dout - self.product_tn(along * u, v).reshape(dout.shape)) * factor
-        return dweight, ops.zeros_like(factor), ops.zeros_like(u), ops.zeros_like(v)
+def along_rows(matrix: Tensor, v: Tensor) -> Tensor:
+    """Wv: (M, N), (1, N) -> (1, M)"""
+    return cpu.along_rows(matrix, v) if on_cpu() else (matrix * v).sum(1).reshape(1, -1)
 
 
-def _normalise(x: Tensor) -> Tensor:
+def along_columns(u: Tensor, matrix: Tensor) -> Tensor:
+    """uᵀW: (1, M), (M, N) -> (1, N)"""
+    return cpu.along_columns(u, matrix) if on_cpu() else (matrix * u.reshape(-1, 1)).sum(0, keepdims=True)
+
+
+def _unit(x: Tensor) -> Tensor:
     """(1, N) -> the vector of length 1."""
-    norm = ops.sqrt(ops.MatMul(transpose_b=True)(x, x))
-    return x * (1.0 / ops.maximum(norm, 1e-12))
+    return x * (1.0 / ops.maximum(ops.sqrt(sum_squares(x)), 1e-12))
 
 
 def singular_vectors(matrix: np.ndarray, iterations: int = 15) -> tuple[np.ndarray, np.ndarray]:

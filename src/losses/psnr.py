@@ -4,7 +4,7 @@ import math
 
 from mindspore import Tensor, ops
 
-from src.layers.reduce import mean
+from src.layers.reduce import mean, sum_samples
 
 PEAK = 2.0  # pictures reach from -1 to 1
 SMALLEST = 1e-5  # of the peak's square: above 50 dB there is little to learn, and the logarithm stays finite
@@ -16,11 +16,5 @@ def hole_psnr(output: Tensor, image: Tensor, hole: Tensor) -> Tensor:
     output, image: (B, C, H, W) in [-1, 1]; hole: (B, 1, H, W), 1 = hole -> scalar; without a hole, 50 dB
     """
     error = (output - image) * hole
-    squares = _sums(error * error) / ops.maximum(image.shape[1] * _sums(hole), 1.0)
+    squares = sum_samples(error * error) / ops.maximum(image.shape[1] * sum_samples(hole), 1.0)
     return mean(ops.log(squares / PEAK**2 + SMALLEST)) * (-10.0 / math.log(10.0))
-
-
-def _sums(x: Tensor) -> Tensor:
-    """Of each picture: (B, C, H, W) -> (B, 1). A product with ones, as in src/layers/reduce.py."""
-    x = x.reshape(x.shape[0], -1)
-    return ops.matmul(x, ops.ones((x.shape[1], 1), x.dtype))

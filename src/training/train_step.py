@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from mindspore import Tensor, nn, ops
 
+from src.layers.reduce import sum_squares
 from src.training.average import Average
 from src.training.counters import SkipCount
 from src.training.forward_state import ForwardState
@@ -111,11 +112,10 @@ class Update(nn.Cell):
         self.optimizer, self.reducer, self.state = optimizer, reducer, state
         self.sum_ranks = None if reducer is None else ops.AllReduce()
         self.accumulate, self.clip, self.average, self.scale = accumulate, clip, average, loss_scale
-        self.product = ops.MatMul(transpose_b=True)
 
     def construct(self, loss: Tensor, before: Tensor, *grads: Tensor) -> tuple:
         grads = grads if self.reducer is None else self.reducer(grads)
-        squares = ops.addn(each(ops.partial(_square, self.product), grads)).reshape(())
+        squares = ops.addn(each(sum_squares, grads))
         # 0 if all is finite and no gradient longer than 1e19, else NaN. Losses differ between ranks, gradients do not.
         fault = 0.0 * squares + 0.0 * loss
         finite = (fault if self.sum_ranks is None else self.sum_ranks(fault)) == 0.0
@@ -139,12 +139,6 @@ class Update(nn.Cell):
         if self.average is not None:
             done = ops.depend(self.average(), done)
         return ops.depend(ops.zeros_like(squares), done)
-
-
-def _square(product: ops.Primitive, gradient: Tensor) -> Tensor:
-    """(1, 1). As a product it takes a tenth of a reduction's time on CPU."""
-    gradient = gradient.reshape(1, -1)
-    return product(gradient, gradient)
 
 
 class AccumulatedUpdate(nn.Cell):

@@ -3,6 +3,7 @@ import pytest
 from mindspore import Tensor, ops
 
 from src.ctsdg.cfa import CFA, MultiScaleFeatureAggregation, RegionAffinityLearning
+from src.layers.patch_attention import PatchAttention
 from tests.parity.gradients import gradients
 
 
@@ -47,7 +48,7 @@ def test_affinity_in_strips_equals_affinity_at_once_and_so_does_its_gradient(mod
         return affinity(features).asnumpy(), gradients(affinity, (features,), upstream)[0]
 
     whole, grad = results()
-    monkeypatch.setattr(RegionAffinityLearning, "LARGEST", 2 * 24 * 6 * rows)  # of 4 rows with 6 of the 24 patches
+    monkeypatch.setattr(PatchAttention, "LARGEST", 2 * 24 * 6 * rows)  # of 4 rows with 6 of the 24 patches
     in_strips, grad_in_strips = results()
     np.testing.assert_allclose(in_strips, whole, rtol=0, atol=1e-6)
     np.testing.assert_allclose(grad_in_strips, grad, rtol=0, atol=1e-5)

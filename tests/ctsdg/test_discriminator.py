@@ -9,7 +9,7 @@ WIDTH = 0.1
 
 @pytest.fixture
 def batch(rand):
-    """A batch of two: image, gray, edge."""
+    """A batch of two: image, edge, gray."""
     return rand(2, 3, 64, 96).clip(-1, 1), rand(2, 1, 64, 96).clip(0, 1), rand(2, 1, 64, 96).clip(0, 1)
 
 
@@ -31,19 +31,19 @@ def test_shapes_and_ranges(mode, discriminator, batch):
 
 
 def test_a_generated_picture_is_judged_by_its_detected_edges(discriminator, batch):
-    image, gray, edge = batch
-    by_itself, detected = discriminator(image, gray)
-    np.testing.assert_allclose(discriminator(image, gray, detected)[0].asnumpy(), by_itself.asnumpy(), atol=1e-6)
+    image, edge, gray = batch
+    by_itself, detected = discriminator(image, None, gray)
+    np.testing.assert_allclose(discriminator(image, detected, gray)[0].asnumpy(), by_itself.asnumpy(), atol=1e-6)
 
-    given, still_detected = discriminator(image, gray, edge)
+    given, still_detected = discriminator(image, edge, gray)
     np.testing.assert_array_equal(still_detected.asnumpy(), detected.asnumpy())
     np.testing.assert_allclose(given[:, 0].asnumpy(), by_itself[:, 0].asnumpy(), atol=1e-6)  # texture sees no edges
     assert np.abs(given[:, 1].asnumpy() - by_itself[:, 1].asnumpy()).max() > 1e-4
 
 
 def test_gray_reaches_the_structure_branch_alone(discriminator, batch):
-    image, gray, edge = batch
-    found, other = (discriminator(image, g, edge)[0].asnumpy() for g in (gray, ops.zeros_like(gray)))
+    image, edge, gray = batch
+    found, other = (discriminator(image, edge, g)[0].asnumpy() for g in (gray, ops.zeros_like(gray)))
     np.testing.assert_array_equal(found[:, 0], other[:, 0])
     assert np.abs(found[:, 1] - other[:, 1]).max() > 1e-4
 

@@ -13,12 +13,12 @@ WIDTH, SIZE = 0.1, 128
 
 @pytest.fixture
 def batch(rand):
-    """Two random pictures with one square hole each: image, edge, gray, mask."""
+    """Two random pictures with one square hole each: image, mask, edge, gray."""
     mask = np.ones((2, 1, SIZE, SIZE), np.float32)
     mask[0, :, 30:80, 40:90] = 0
     mask[1, :, 64:, 64:] = 0
     image = rand(2, 3, SIZE, SIZE).clip(-1, 1)
-    return image, rand(2, 1, SIZE, SIZE).clip(0, 1), rand(2, 1, SIZE, SIZE).clip(0, 1), Tensor(mask)
+    return image, Tensor(mask), rand(2, 1, SIZE, SIZE).clip(0, 1), rand(2, 1, SIZE, SIZE).clip(0, 1)
 
 
 def lively(generator: Generator) -> Generator:
@@ -52,9 +52,9 @@ def test_shapes_and_ranges(mode, batch):
 
 
 def test_what_the_hole_holds_does_not_matter(generator, batch):
-    *pictures, mask = batch
-    changed = [picture * mask + 5.0 * (1 - mask) for picture in pictures]
-    for found, expected in zip(arrays(generator(*changed, mask)), arrays(generator(*batch)), strict=True):
+    image, mask, *structure = batch
+    image, *structure = (picture * mask + 5.0 * (1 - mask) for picture in (image, *structure))
+    for found, expected in zip(arrays(generator(image, mask, *structure)), arrays(generator(*batch)), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
@@ -67,10 +67,10 @@ def test_pictures_of_a_batch_do_not_see_each_other(generator, batch):
 
 
 def test_texture_is_conditioned_on_structure_and_structure_on_texture(generator, batch):
-    image, edge, gray, mask = batch
+    image, mask, edge, gray = batch
     _, projected_image, projected_edge = arrays(generator(*batch))
-    _, other_image, _ = arrays(generator(image, 1 - edge, gray, mask))
-    _, _, other_edge = arrays(generator(-image, edge, gray, mask))
+    _, other_image, _ = arrays(generator(image, mask, 1 - edge, gray))
+    _, _, other_edge = arrays(generator(-image, mask, edge, gray))
     assert np.abs(other_image - projected_image).max() > 1e-3
     assert np.abs(other_edge - projected_edge).max() > 1e-3
 
@@ -79,11 +79,11 @@ def test_texture_is_conditioned_on_structure_and_structure_on_texture(generator,
 def test_the_output_is_that_of_the_published_order(mode, rand, align_corners):
     """Up-sample all features, join them to the fused ones, then convolve."""
     generator = lively(Generator(WIDTH, align_corners))
-    fused = rand(2, 2 * scaled(64, WIDTH), SIZE, SIZE)
-    half = generator.fusion1(fused)
-    half = generator.fusion2(ops.cat((half, generator.cfa(half)), axis=1))
-    expected = generator.out(ops.cat((generator.upsample(half), fused), axis=1)).asnumpy()
-    found = generator.refine(*generator.narrow(fused), None, None).asnumpy()
+    channels = scaled(64, WIDTH)
+    half, fused = rand(2, channels, SIZE // 2, SIZE // 2), rand(2, 2 * channels, SIZE, SIZE)
+    conv, tanh = generator.out[0], generator.out[1]
+    expected = tanh(conv(ops.cat((generator.out.upsample(half), fused), axis=1))).asnumpy()
+    found = generator.out(half, generator.out.of_fused(fused)).asnumpy()
     assert np.abs(expected).max() > 0.1
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
@@ -94,7 +94,7 @@ def test_the_two_up_samplings_give_other_pictures(generator, batch):
 
 
 def test_a_completed_picture_keeps_its_known_pixels(generator, batch):
-    image, edge, gray, mask = batch
+    image, mask, edge, gray = batch
     completed = Inpainting(generator)(image, mask, edge, gray).asnumpy()
     output, known = generator(*batch)[0].asnumpy(), np.broadcast_to(mask.asnumpy() == 1, completed.shape)
     np.testing.assert_array_equal(completed[known], image.asnumpy()[known])
@@ -104,7 +104,7 @@ def test_a_completed_picture_keeps_its_known_pixels(generator, batch):
 def test_seamless_takes_off_what_the_output_is_off_the_known_pixels_around(batch, monkeypatch):
     """Where the detail around sets no bound."""
     monkeypatch.setattr(seamless, "MOST", 1e6)
-    image, *_, mask = batch
+    image, mask, *_ = batch
     generator = lively(Generator(WIDTH, seamless=True))
     output, *same = arrays(generator(*batch))
     generator.seamless = None

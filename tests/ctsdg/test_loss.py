@@ -21,14 +21,14 @@ class Painter(nn.Cell):
         self.output = Parameter(output)
         self.projected_image, self.projected_edge = Parameter(projected_image), Parameter(projected_edge)
 
-    def construct(self, image: Tensor, edge: Tensor, gray: Tensor, mask: Tensor) -> tuple:
+    def construct(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> tuple:
         return self.output, self.projected_image, self.projected_edge
 
 
 class Judge(nn.Cell):
     """A discriminator that believes a picture as far as it is bright, and detects its first channel as edges."""
 
-    def construct(self, image: Tensor, gray: Tensor, edge: Tensor = None) -> tuple:
+    def construct(self, image: Tensor, edge: Tensor | None, gray: Tensor) -> tuple:
         bright = (image + 1.0) / 2.0
         return bright.mean((2, 3), keep_dims=True), bright[:, :1] * 0.5
 

@@ -41,7 +41,7 @@ def forward(published, load, batch):
     cells, seen = dict(generator.cells_and_names()), {}
     for name, ours in CELLS.items():
         cells[ours].register_forward_hook(lambda cell, inputs, result, name=name: seen.update({name: result}))
-    results = generator(batch["image"], batch["edge"], batch["gray"], batch["mask"])
+    results = generator(batch["image"], batch["mask"], batch["edge"], batch["gray"])
     return results, seen
 
 
@@ -74,15 +74,15 @@ def test_every_activation_and_mask_is_the_published_one(forward, expected):
 def test_the_compiled_generator_gives_the_same(published, load, batch, expected):
     ms.set_context(mode=ms.GRAPH_MODE)
     generator = load(published, Generator()).set_train(False)
-    output, _, _ = generator(batch["image"], batch["edge"], batch["gray"], batch["mask"])
+    output, _, _ = generator(batch["image"], batch["mask"], batch["edge"], batch["gray"])
     ms.set_context(mode=ms.PYNATIVE_MODE)
     np.testing.assert_allclose(output.asnumpy()[..., ::2, ::2], expected["output"], rtol=0, atol=TOLERANCE)
 
 
 def test_discriminator_predictions_are_the_published_ones(forward, published, load, batch, expected):
     discriminator = load(published, Discriminator()).set_train(False)
-    real, _ = discriminator(batch["image"], batch["gray"], batch["edge"])
-    fake, fake_edge = discriminator(forward[0][0], batch["gray"])
+    real, _ = discriminator(batch["image"], batch["edge"], batch["gray"])
+    fake, fake_edge = discriminator(forward[0][0], None, batch["gray"])
     np.testing.assert_allclose(real.asnumpy(), expected["d_real_pred"], rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(fake.asnumpy(), expected["d_fake_pred"], rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(fake_edge.asnumpy()[..., ::4, ::4], expected["d_fake_edge"], rtol=0, atol=TOLERANCE)
@@ -108,7 +108,7 @@ def test_completed_pictures_are_within_two_levels(weights, pictures, load, batch
 def test_model_zoo_outputs_are_its_own(modelzoo, load, batch):
     expected = np.load(DATA / "modelzoo.npz")
     generator = load(modelzoo, Generator(align_corners=True)).set_train(False)
-    results = generator(batch["image"], batch["edge"], batch["gray"], batch["mask"])
+    results = generator(batch["image"], batch["mask"], batch["edge"], batch["gray"])
     for name, result, every in zip(("output", "projected_image", "projected_edge"), results, (2, 4, 4), strict=True):
         found = result.asnumpy()[..., ::every, ::every]
         np.testing.assert_allclose(found, expected[name], rtol=0, atol=TOLERANCE, err_msg=name)

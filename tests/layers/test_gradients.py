@@ -5,7 +5,8 @@ import pytest
 from mindspore import nn
 
 from src.layers.activation import LeakyReLU
-from src.layers.conv import Conv2d, Convolve
+from src.layers.conv import Conv2d
+from src.layers.cpu.conv import Convolution
 from src.layers.resize import UpsampleBilinear, upsample_nearest
 from tests.parity.gradients import gradients
 
@@ -38,7 +39,7 @@ def test_convolution(mode, rand, in_channels, out_channels, kernel_size, stride,
 @pytest.mark.parametrize("narrows", [False, True])
 @pytest.mark.parametrize(("kernel_size", "stride"), [(3, 1), (5, 2)])
 def test_convolution_of_what_is_too_large_to_be_kept_unfolded(mode, rand, monkeypatch, kernel_size, stride, narrows):
-    monkeypatch.setattr(Convolve, "KEPT", 0)
+    monkeypatch.setattr(Convolution, "KEPT", 0)
     test_convolution(None, rand, *((5, 2) if narrows else (3, 5)), kernel_size, stride, 1, 24)
 
 

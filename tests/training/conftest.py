@@ -44,7 +44,7 @@ class TinyGenerator(nn.Cell):
         self.conv = nn.Conv2d(6, 7, 3, weight_init="he_uniform")
         self.norm = nn.BatchNorm2d(7)
 
-    def construct(self, image, edge, gray, mask):
+    def construct(self, image, mask, edge, gray):
         x = self.norm(self.conv(ops.cat((image * mask, edge * mask, gray * mask, mask), axis=1)))
         return ops.tanh(x[:, :3]), x[:, 3:6], ops.sigmoid(x[:, 6:])
 
@@ -57,7 +57,7 @@ class TinyDiscriminator(nn.Cell):
         self.conv = SpectralNormConv2d(4, 2, 3, padding=1)
         self.norm = nn.BatchNorm2d(2)
 
-    def construct(self, image, gray, edge=None):
+    def construct(self, image, edge, gray):
         x = ops.sigmoid(self.norm(self.conv(ops.cat((image, gray), axis=1))))
         return x[:, :1], x[:, 1:]
 

@@ -4,7 +4,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.dgts.upsampler.spade import GatedConv, GatedConvNorm
-from src.layers.conv import Convolve
+from src.layers.conv import Convolution
 
 
 def fuse(network: nn.Cell) -> nn.Cell:
@@ -39,13 +39,13 @@ class FusedGatedConv(nn.Cell):
         self.weight, self.bias = Parameter(np.concatenate(weights)), Parameter(np.concatenate(biases))
         out_channels, in_channels = self.weight.shape[:2]
         conv = gated.feature[0] if normed else gated.feature
-        self.convolve = Convolve(in_channels, out_channels, *conv.convolve.geometry)
+        self.convolution = Convolution(in_channels, out_channels, *conv.geometry)
         self.split = ops.Split(axis=1, output_num=2)
 
     def construct(self, x: Tensor) -> Tensor:
         if self.pad is not None:
             x = self.pad(x)
-        feature, gate = self.split(ops.bias_add(self.convolve(x, self.weight), self.bias))
+        feature, gate = self.split(ops.bias_add(self.convolution(x, self.weight), self.bias))
         return (ops.relu(feature) if self.activate else feature) * ops.sigmoid(gate)
 
 

@@ -91,8 +91,7 @@ class SPADE(nn.Cell):
 
     def construct(self, normalised: Tensor, guide: Tensor) -> Tensor:
         shared = ops.relu(self.shared(guide))
-        scale = ops.bias_add(self.gamma.convolve(shared, self.gamma.weight), 1.0 + self.gamma.bias)
-        return normalised * scale + self.beta(shared)
+        return normalised * (1.0 + self.gamma(shared)) + self.beta(shared)
 
 
 class SPADEBlock(nn.Cell):
