@@ -15,9 +15,9 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 from mindspore.nn.utils import no_init_parameters
 
-from src.errors import InputError
-from src.models import get_model, model_names
-from src.network_info import RECORD, NetworkInfo, Setting, check_settings
+from .errors import InputError
+from .models import get_model, model_names
+from .network_info import RECORD, NetworkInfo, Setting, check_settings
 
 INFO = "inpainting_info"  # the entry of a .ckpt file that holds a NetworkInfo as JSON
 LAST = "last"  # the file in checkpoints/ that names the newest folder

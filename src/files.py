@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from src.errors import InputError
+from .errors import InputError
 
 
 def make_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from src.network_info import NetworkInfo, Setting, TensorInfo
+from .network_info import NetworkInfo, Setting, TensorInfo
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,14 +5,14 @@ Importing this file imports no MindSpore, so that --help can list the models at 
 
 import pkgutil
 
-from src.errors import InputError
-from src.model import Model
+from .errors import InputError
+from .model import Model
 
 # --model NAME: the module and the Model in it.
 REGISTRY = {
-    "ctsdg": "src.ctsdg.model:CTSDG",
-    "dgts": "src.dgts.model:DGTS",
-    "upsampler": "src.dgts.upsampler.model:UPSAMPLER",
+    "ctsdg": f"{__package__}.ctsdg.model:CTSDG",
+    "dgts": f"{__package__}.dgts.model:DGTS",
+    "upsampler": f"{__package__}.dgts.upsampler.model:UPSAMPLER",
 }
 
 

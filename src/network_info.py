@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from src.errors import InputError
+from .errors import InputError
 
 
 class TensorInfo(NamedTuple):

@@ -70,9 +70,9 @@ def test_what_a_user_can_mend_is_one_line(package, tmp_path):
 
 def test_a_package_carries_no_network_and_one_runtime():
     onnx, mindir = modules(".onnx"), modules(".mindir")
-    assert "src.inference.filling" in onnx
-    assert "src.models" not in onnx + mindir
-    assert set(mindir) - set(onnx) == {"src.inference.mindspore_runtime"}
+    assert "inference.filling" in onnx
+    assert "models" not in onnx + mindir
+    assert set(mindir) - set(onnx) == {"inference.mindspore_runtime"}
 
 
 def test_a_folder_that_holds_something_is_left_alone(checkpoint, tmp_path):

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from mindspore import Parameter
 
-from src.checkpoint import INFO, read_ckpt
-from src.errors import InputError
-from src.files import make_folder, staged
+from ..checkpoint import INFO, read_ckpt
+from ..errors import InputError
+from ..files import make_folder, staged
 
 
 def import_torch():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from mindspore import nn
 
-from src.errors import InputError
+from ..errors import InputError
 
 PYTORCH, MODELZOO = 1, 2  # the columns: the official PyTorch code or torchvision, and the MindSpore model zoo
 

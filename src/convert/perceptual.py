@@ -3,12 +3,12 @@
 from functools import partial
 from pathlib import Path
 
-from src.checkpoint import save_network
-from src.convert.files import as_arrays, read_torch
-from src.convert.names import PYTORCH, pair_names, parameter_shapes, take
-from src.errors import InputError
-from src.evaluation.inception import ConvNorm
-from src.evaluation.perceptual import CELLS, TRUNKS
+from ..checkpoint import save_network
+from ..errors import InputError
+from ..evaluation.inception import ConvNorm
+from ..evaluation.perceptual import CELLS, TRUNKS
+from .files import as_arrays, read_torch
+from .names import PYTORCH, pair_names, parameter_shapes, take
 
 # torchvision's numbers of the convolutions, by stage.
 TORCHVISION_LAYERS = {

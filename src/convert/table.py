@@ -4,7 +4,7 @@ import pkgutil
 from collections.abc import Callable
 from typing import NamedTuple
 
-from src.errors import InputError
+from ..errors import InputError
 
 
 class Converter(NamedTuple):
@@ -16,8 +16,9 @@ class Converter(NamedTuple):
         return pkgutil.resolve_name(self.function)
 
 
-CTSDG, DGTS, UPSAMPLER = "src.ctsdg.convert", "src.dgts.convert", "src.dgts.upsampler.convert"
-RESNET, VGG, METRICS = "src.dgts.convert_resnet", "src.convert.vgg", "src.convert.perceptual"
+ROOT = __package__.rpartition(".")[0]
+CTSDG, DGTS, UPSAMPLER = f"{ROOT}.ctsdg.convert", f"{ROOT}.dgts.convert", f"{ROOT}.dgts.upsampler.convert"
+RESNET, VGG, METRICS = f"{ROOT}.dgts.convert_resnet", f"{ROOT}.convert.vgg", f"{ROOT}.convert.perceptual"
 
 CONVERTERS = {
     ("official", "ctsdg"): Converter(f"{CTSDG}:from_official", ("seamless", "edge_mode", "image_size"), True),

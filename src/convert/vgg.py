@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checkpoint import read_network, save_network
-from src.convert.files import as_arrays, read_mindspore, read_torch, write_torch
-from src.convert.names import MODELZOO, PYTORCH, pair_names, parameter_shapes, take
-from src.losses.perceptual import VGG19_TAPS, VGG16Features, VGG19Features
-from src.network_info import NetworkInfo
+from ..checkpoint import read_network, save_network
+from ..losses.perceptual import VGG19_TAPS, VGG16Features, VGG19Features
+from ..network_info import NetworkInfo
+from .files import as_arrays, read_mindspore, read_torch, write_torch
+from .names import MODELZOO, PYTORCH, pair_names, parameter_shapes, take
 
 # Ours, torchvision, MindSpore model zoo.
 VGG16_TABLE = (

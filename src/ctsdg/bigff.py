@@ -3,8 +3,8 @@
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
-from src.layers.conv import Conv2d, Convolution, convolve_in
-from src.layers.product import NumberProduct
+from ..layers.conv import Conv2d, Convolution, convolve_in
+from ..layers.product import NumberProduct
 
 
 class BiGFF(nn.Cell):

@@ -2,10 +2,10 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.layers.conv import Conv2d
-from src.layers.patch_attention import PatchAttention
-from src.layers.reduce import repeat_channels, sum_channels
-from src.layers.unfold import Unfold
+from ..layers.conv import Conv2d
+from ..layers.patch_attention import PatchAttention
+from ..layers.reduce import repeat_channels, sum_channels
+from ..layers.unfold import Unfold
 
 
 class RegionAffinityLearning(nn.Cell):

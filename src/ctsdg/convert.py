@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checkpoint import read_network, save_network
-from src.convert.files import as_arrays, read_mindspore, read_torch, write_torch
-from src.convert.names import MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes, take
-from src.ctsdg import Discriminator, Generator
-from src.ctsdg.generator import ENCODER_STAGES, scaled
-from src.errors import InputError
-from src.models import get_model
+from ..checkpoint import read_network, save_network
+from ..convert.files import as_arrays, read_mindspore, read_torch, write_torch
+from ..convert.names import MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes, take
+from ..errors import InputError
+from ..models import get_model
+from . import Discriminator, Generator
+from .generator import ENCODER_STAGES, scaled
 
 
 def _stream(s: str) -> list:

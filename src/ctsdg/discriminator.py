@@ -2,12 +2,12 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.ctsdg.generator import scaled
-from src.layers.activation import LeakyReLU
-from src.layers.conv import Conv2d
-from src.layers.gradient_sum import GradientSum
-from src.layers.init import init_torch_default
-from src.layers.spectral_norm import SpectralNormConv2d
+from ..layers.activation import LeakyReLU
+from ..layers.conv import Conv2d
+from ..layers.gradient_sum import GradientSum
+from ..layers.init import init_torch_default
+from ..layers.spectral_norm import SpectralNormConv2d
+from .generator import scaled
 
 PATCH_STAGES = ((64, 2), (128, 2), (256, 2), (512, 1))  # channels, stride; then one map of predictions
 

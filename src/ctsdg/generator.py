@@ -2,15 +2,15 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.ctsdg.bigff import BiGFF
-from src.ctsdg.cfa import CFA
-from src.ctsdg.partial_conv import PConvNormAct
-from src.ctsdg.projection import FeatureProjection
-from src.ctsdg.seamless import Seamless
-from src.layers.activation import LeakyReLU
-from src.layers.conv import Conv2d, Convolution, convolve_in
-from src.layers.init import init_normal
-from src.layers.resize import UpsampleBilinear, upsample_nearest
+from ..layers.activation import LeakyReLU
+from ..layers.conv import Conv2d, Convolution, convolve_in
+from ..layers.init import init_normal
+from ..layers.resize import UpsampleBilinear, upsample_nearest
+from .bigff import BiGFF
+from .cfa import CFA
+from .partial_conv import PConvNormAct
+from .projection import FeatureProjection
+from .seamless import Seamless
 
 ENCODER_STAGES = ((64, 7), (128, 5), (256, 5), (512, 3), (512, 3), (512, 3), (512, 3))  # channels, kernel
 DECODER_STAGES = (512, 512, 512, 256, 128, 64, 64)

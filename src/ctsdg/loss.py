@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from mindspore import Tensor, nn, ops
 
-from src.losses.adversarial import binary_cross_entropy
-from src.losses.perceptual import l1, perceptual_loss, style_loss
-from src.losses.psnr import hole_psnr
+from ..losses.adversarial import binary_cross_entropy
+from ..losses.perceptual import l1, perceptual_loss, style_loss
+from ..losses.psnr import hole_psnr
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from mindspore import nn
 
-from src.checkpoint import NetworkFile
-from src.ctsdg.generator import Generator
-from src.ctsdg.inpainting import Inpainting
-from src.model import Model
-from src.network_info import EDGE, GRAY, IMAGE, MASK, NetworkInfo
+from ..checkpoint import NetworkFile
+from ..model import Model
+from ..network_info import EDGE, GRAY, IMAGE, MASK, NetworkInfo
+from .generator import Generator
+from .inpainting import Inpainting
 
 
 def network(info: NetworkInfo, generator: type[Generator] = Generator) -> nn.Cell:
@@ -29,7 +29,7 @@ CTSDG = Model(
     },
     architecture=("width", "align_corners"),
     network=network,
-    training="src.ctsdg.training:CTSDGTraining",
+    training=f"{__package__}.training:CTSDGTraining",
     build=build,
     inputs=(IMAGE, MASK, EDGE, GRAY),
 )

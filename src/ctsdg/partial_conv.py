@@ -3,8 +3,8 @@
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.layers.conv import Conv2d
-from src.layers.product import MapProduct
+from ..layers.conv import Conv2d
+from ..layers.product import MapProduct
 
 
 class PartialConv(nn.Cell):

@@ -2,7 +2,7 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.layers.conv import Conv2d
+from ..layers.conv import Conv2d
 
 
 class ResidualBlock(nn.Cell):

@@ -2,8 +2,8 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.layers.membrane import Membrane
-from src.layers.resize import over_channels
+from ..layers.membrane import Membrane
+from ..layers.resize import over_channels
 
 MOST = 3.0  # times the detail around: as much is added to a smooth filling at most
 REACH = 32  # pixels: so far around counts

@@ -2,9 +2,9 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.ctsdg.loss import DiscriminatorLoss, GeneratorLoss
-from src.training.counters import BatchCount
-from src.training.train_step import TrainOneStepCell
+from ..training.counters import BatchCount
+from ..training.train_step import TrainOneStepCell
+from .loss import DiscriminatorLoss, GeneratorLoss
 
 
 class CTSDGTrainOneStepCell(TrainOneStepCell):

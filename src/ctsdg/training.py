@@ -3,16 +3,16 @@
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.ctsdg.discriminator import Discriminator
-from src.ctsdg.loss import GENERATOR_TERMS, DiscriminatorLoss, GeneratorLoss, LossWeights
-from src.ctsdg.train_step import CTSDGTrainOneStepCell
-from src.data.images import to_uint8
-from src.drawing.sheet import Row
-from src.losses.perceptual import VGG16Features
-from src.models import get_model
-from src.network_info import NetworkInfo
-from src.training.counters import BatchCount
-from src.training.model_training import ModelTraining
+from ..data.images import to_uint8
+from ..drawing.sheet import Row
+from ..losses.perceptual import VGG16Features
+from ..models import get_model
+from ..network_info import NetworkInfo
+from ..training.counters import BatchCount
+from ..training.model_training import ModelTraining
+from .discriminator import Discriminator
+from .loss import GENERATOR_TERMS, DiscriminatorLoss, GeneratorLoss, LossWeights
+from .train_step import CTSDGTrainOneStepCell
 
 
 class CTSDGTraining(ModelTraining):

@@ -9,8 +9,8 @@ import mindspore.dataset as ds
 import numpy as np
 from mindspore import Tensor
 
-from src.data.samples import TrainingSamples
-from src.errors import InputError
+from ..errors import InputError
+from .samples import TrainingSamples
 
 # MindSpore turns what a worker raises into text, a traceback that ends with the exception.
 INPUT_ERROR = re.compile(r"^(?:[\w.]*\.)?InputError: (?!Traceback)(.+)$", re.MULTILINE)

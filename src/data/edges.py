@@ -8,8 +8,8 @@ import numpy as np
 from skimage.color import rgb2gray
 from skimage.feature import canny
 
-from src.data.images import NORMALISED
-from src.errors import InputError
+from ..errors import InputError
+from .images import NORMALISED
 
 EDGE_MODES = ("published", "clean")
 

@@ -9,8 +9,8 @@ import math
 import cv2
 import numpy as np
 
-from src.data.masks import draw_strokes
-from src.data.pyramid import depth, fill_radius
+from .masks import draw_strokes
+from .pyramid import depth, fill_radius
 
 NARROWEST = 3.0  # pixels: scratches
 WIDEST = 8.0  # times the radius

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from src.data.images import check_headers, decode
-from src.errors import InputError
+from ..errors import InputError
+from .images import check_headers, decode
 
 WHITE = 128  # gray values from here on are white
 MID_GRAY = (64, 191)  # neither black nor white: a JPEG's doing, or a third colour

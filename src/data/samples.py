@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.data.edges import edge_and_gray, edge_map
-from src.data.holes import coarser_filling, draw_window
-from src.data.images import check_headers, list_images, list_split, load_image, load_window, normalise
-from src.data.masks import check_masks, draw_mask, load_mask
-from src.errors import InputError
+from ..errors import InputError
+from .edges import edge_and_gray, edge_map
+from .holes import coarser_filling, draw_window
+from .images import check_headers, list_images, list_split, load_image, load_window, normalise
+from .masks import check_masks, draw_mask, load_mask
 
 PAIRINGS = ("random", "index")
 DRAWN_HOLES = ("strokes", "scales")

@@ -15,9 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from src.demo.filler import Busy, Choice, Filler, Stopped, Task, accept, accept_picture
-from src.demo.guard import refusal
-from src.errors import InputError
+from ..errors import InputError
+from .filler import Busy, Choice, Filler, Stopped, Task, accept, accept_picture
+from .guard import refusal
 
 FIELDS = ("picture", "mask", "weights", "runtime")
 STATUS = {InputError: 400, Busy: 503, Stopped: 503}

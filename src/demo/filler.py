@@ -11,13 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from src.data.images import open_image
-from src.errors import InputError
-from src.inference.batches import Network
-from src.inference.inpainter import Inpainter
-from src.inference.jobs import Job, find_faults
-from src.inference.picture_files import Picture, check_output, read_header, read_picture, write_picture
-from src.inference.user_files import Settings, read_job
+from ..data.images import open_image
+from ..errors import InputError
+from ..inference.batches import Network
+from ..inference.inpainter import Inpainter
+from ..inference.jobs import Job, find_faults
+from ..inference.picture_files import Picture, check_output, read_header, read_picture, write_picture
+from ..inference.user_files import Settings, read_job
 
 # The first bytes of the formats that are read and written. Nothing else reaches Pillow, which would try dozens.
 SIGNATURES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"II*\0": ".tif", b"MM\0*": ".tif", b"BM": ".bmp"}

@@ -12,12 +12,12 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from src.demo.api import stem_of
-from src.demo.examples import write_examples
-from src.demo.filler import Busy, Filler, Stopped, Task, accept, accept_picture, names_alone
-from src.errors import InputError
-from src.inference.picture_files import FORMATS, file_format, read_picture
-from src.inference.report import shown
+from ..errors import InputError
+from ..inference.picture_files import FORMATS, file_format, read_picture
+from ..inference.report import shown
+from .api import stem_of
+from .examples import write_examples
+from .filler import Busy, Filler, Stopped, Task, accept, accept_picture, names_alone
 
 # Pixels of the longest side of what the browser shows; files keep theirs. The editor enlarges no more than ten times.
 SIDE, SMALLEST_SIDE = 1280, 400

@@ -14,11 +14,11 @@ import gradio as gr
 import uvicorn
 from starlette.types import ASGIApp
 
-from src.demo.api import build_api
-from src.demo.filler import Choice, Filler
-from src.demo.guard import Guard
-from src.demo.page import HEAD, STYLE, build_page, theme
-from src.inference.inpainter import Inpainter
+from ..inference.inpainter import Inpainter
+from .api import build_api
+from .filler import Choice, Filler
+from .guard import Guard
+from .page import HEAD, STYLE, build_page, theme
 
 
 def build_app(filler: Filler, folder: Path) -> ASGIApp:

@@ -3,8 +3,8 @@
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from src.dgts.transformer import dense
-from src.layers.dropout import Dropout
+from ..layers.dropout import Dropout
+from .transformer import dense
 
 MASKED = -1e9  # as a score: a softmax makes it zero
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checkpoint import read_network, save_network
-from src.convert.files import as_arrays, read_torch, write_torch
-from src.convert.names import PYTORCH, infer_width, pair_names, parameter_shapes, take
-from src.dgts import decoder, encoder
-from src.dgts.convert_resnet import resnet_table
-from src.dgts.generator import Generator
-from src.dgts.width import scaled
-from src.models import get_model
+from ..checkpoint import read_network, save_network
+from ..convert.files import as_arrays, read_torch, write_torch
+from ..convert.names import PYTORCH, infer_width, pair_names, parameter_shapes, take
+from ..models import get_model
+from . import decoder, encoder
+from .convert_resnet import resnet_table
+from .generator import Generator
+from .width import scaled
 
 PARALLEL = "module."  # in front of every name: the official files were saved from DataParallel
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from src.checkpoint import read_network, save_network
-from src.convert.files import as_arrays, read_torch, write_torch
-from src.convert.names import PYTORCH, pair_names, parameter_shapes, take
-from src.dgts.resnet import STAGES, ResNet50
-from src.network_info import NetworkInfo
+from ..checkpoint import read_network, save_network
+from ..convert.files import as_arrays, read_torch, write_torch
+from ..convert.names import PYTORCH, pair_names, parameter_shapes, take
+from ..network_info import NetworkInfo
+from .resnet import STAGES, ResNet50
 
 # What a torchvision file holds beyond the features: its classifier, and counters that old files lack.
 UNUSED = ("fc.weight", "fc.bias")

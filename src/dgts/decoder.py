@@ -7,12 +7,12 @@ its place from the start, shapes are fixed, and every picture of a batch has a m
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from src.dgts.attention import MASKED
-from src.dgts.embedding import PATCH, PatchEmbedding
-from src.dgts.fill_order import to_order
-from src.dgts.transformer import FeedForward, LayerDropout, dense, product
-from src.dgts.width import scaled
-from src.layers.dropout import drop
+from ..layers.dropout import drop
+from .attention import MASKED
+from .embedding import PATCH, PatchEmbedding
+from .fill_order import to_order
+from .transformer import FeedForward, LayerDropout, dense, product
+from .width import scaled
 
 LAYERS = 4
 

@@ -3,12 +3,12 @@
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import XavierUniform, initializer
 
-from src.dgts.embedding import feature_positions
-from src.dgts.resnet import ResNet50
-from src.dgts.transformer import FeedForward, LayerDropout, dense
-from src.dgts.width import scaled
-from src.layers.conv import Conv2d
-from src.layers.dropout import Dropout, drop
+from ..layers.conv import Conv2d
+from ..layers.dropout import Dropout, drop
+from .embedding import feature_positions
+from .resnet import ResNet50
+from .transformer import FeedForward, LayerDropout, dense
+from .width import scaled
 
 LAYERS = 4
 KEYS = LAYERS + 1  # that dropout uses: one for the attention of each layer, one for all else

@@ -3,7 +3,7 @@
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from src.dgts.embedding import PATCH
+from .embedding import PATCH
 
 FILL_ORDERS = ("known_pixels", "confidence", "raster")
 

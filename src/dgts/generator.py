@@ -3,14 +3,14 @@
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from src.dgts.attention import CoarseFilledAttention, coarse_levels
-from src.dgts.decoder import StructureTextureDecoder
-from src.dgts.embedding import PATCH, from_patches, to_patches, token_positions
-from src.dgts.encoder import KEYS as ENCODER_KEYS
-from src.dgts.encoder import TextureEncoder
-from src.dgts.fill_order import FillOrder, to_places
-from src.dgts.low_resolution import STRIDE, working_image
-from src.dgts.width import scaled
+from .attention import CoarseFilledAttention, coarse_levels
+from .decoder import StructureTextureDecoder
+from .embedding import PATCH, from_patches, to_patches, token_positions
+from .encoder import KEYS as ENCODER_KEYS
+from .encoder import TextureEncoder
+from .fill_order import FillOrder, to_places
+from .low_resolution import STRIDE, working_image
+from .width import scaled
 
 
 class Generator(nn.Cell):

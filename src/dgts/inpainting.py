@@ -2,8 +2,8 @@
 
 from mindspore import Tensor, nn
 
-from src.dgts.low_resolution import LowResolutionInpainting
-from src.dgts.upsampler.network import masked_input
+from .low_resolution import LowResolutionInpainting
+from .upsampler.network import masked_input
 
 
 class Inpainting(nn.Cell):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from mindspore import Tensor, nn, ops
 
-from src.dgts.low_resolution import working_image
-from src.losses.perceptual import l1, perceptual_loss, style_loss
+from ..losses.perceptual import l1, perceptual_loss, style_loss
+from .low_resolution import working_image
 
 GENERATOR_TERMS = ("hole", "perceptual", "style")
 PERCEPTUAL_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

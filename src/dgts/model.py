@@ -5,15 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.checkpoint import NetworkFile, read_network
-from src.dgts.generator import Generator
-from src.dgts.inpainting import Inpainting
-from src.dgts.upsampler.fused import fuse
-from src.dgts.upsampler.model import UPSAMPLER
-from src.dgts.upsampler.network import masked_input
-from src.errors import InputError
-from src.model import ExportPart, Model
-from src.network_info import IMAGE, MASK, NetworkInfo, TensorInfo
+from ..checkpoint import NetworkFile, read_network
+from ..errors import InputError
+from ..model import ExportPart, Model
+from ..network_info import IMAGE, MASK, NetworkInfo, TensorInfo
+from .generator import Generator
+from .inpainting import Inpainting
+from .upsampler.fused import fuse
+from .upsampler.model import UPSAMPLER
+from .upsampler.network import masked_input
 
 MASKED = TensorInfo("masked", (-1, 1), "image where mask is 1, else 1; as the fourth channel 1 - mask")
 LOW = TensorInfo("low", (-1, 1), "the completed picture at an eighth of the size, out of the range here and there")
@@ -70,7 +70,7 @@ DGTS = Model(
     architecture=("width", "matching_lambda"),
     run_settings=("fill_order", "sequential_steps"),
     network=network,
-    training="src.dgts.training:DGTSTraining",
+    training=f"{__package__}.training:DGTSTraining",
     build=build,
     build_options=("upsampler_path",),
     inputs=(IMAGE, MASK),

@@ -2,8 +2,8 @@
 
 from mindspore import Tensor, nn
 
-from src.dgts.width import scaled
-from src.layers.conv import Conv2d
+from ..layers.conv import Conv2d
+from .width import scaled
 
 STAGES = ((3, 64, 1, 1), (4, 128, 2, 1), (6, 256, 2, 1), (3, 512, 1, 2))  # blocks, channels, stride, dilation
 EXPANSION = 4  # a block ends with this many times its inner channels

@@ -2,8 +2,8 @@
 
 from mindspore import nn
 
-from src.dgts.loss import GeneratorLoss
-from src.training.train_step import TrainOneStepCell
+from ..training.train_step import TrainOneStepCell
+from .loss import GeneratorLoss
 
 
 class DGTSTrainOneStepCell(TrainOneStepCell):

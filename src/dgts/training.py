@@ -4,19 +4,19 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.checkpoint import load_network
-from src.data.images import to_uint8
-from src.dgts.generator import Generator
-from src.dgts.loss import GENERATOR_TERMS, VGG_TAPS, GeneratorLoss, LossWeights
-from src.dgts.low_resolution import working_image
-from src.dgts.train_step import DGTSTrainOneStepCell
-from src.drawing.sheet import Row
-from src.errors import InputError
-from src.losses.perceptual import VGG19Features
-from src.models import get_model
-from src.network_info import NetworkInfo
-from src.training.adamw import AdamW
-from src.training.model_training import ModelTraining
+from ..checkpoint import load_network
+from ..data.images import to_uint8
+from ..drawing.sheet import Row
+from ..errors import InputError
+from ..losses.perceptual import VGG19Features
+from ..models import get_model
+from ..network_info import NetworkInfo
+from ..training.adamw import AdamW
+from ..training.model_training import ModelTraining
+from .generator import Generator
+from .loss import GENERATOR_TERMS, VGG_TAPS, GeneratorLoss, LossWeights
+from .low_resolution import working_image
+from .train_step import DGTSTrainOneStepCell
 
 RANDOM = "none"  # for --pretrained_resnet: no file, on purpose
 

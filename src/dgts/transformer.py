@@ -3,7 +3,7 @@
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import XavierUniform
 
-from src.layers.dropout import Dropout, drop
+from ..layers.dropout import Dropout, drop
 
 
 class LayerDropout(nn.Cell):

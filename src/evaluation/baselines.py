@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.linalg import splu
 from skimage.restoration import inpaint_biharmonic
 
-from src.errors import InputError
+from ..errors import InputError
 
 RADIUS = 3  # pixels around each filled one that it is computed from, in OpenCV's methods
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from src.errors import InputError
-from src.evaluation.fid import frechet_distance
-from src.evaluation.image_quality import Protocol
+from ..errors import InputError
+from .fid import frechet_distance
+from .image_quality import Protocol
 
 # Name and upper edge, which belongs to the bucket. Above 60 % and without any hole are rows of their own, and both
 # count in "overall": no picture is dropped.

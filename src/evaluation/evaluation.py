@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from src.data.images import normalise
-from src.data.samples import EvaluationSample, EvaluationSamples
-from src.evaluation.baselines import inpaint_baseline
-from src.evaluation.buckets import FID, METRICS, Score, Scores, hole_ratio
-from src.evaluation.image_quality import Protocol, mae, psnr, ssim
-from src.inference.batches import Network, run_batches
-from src.inference.inpainter import Inpainter
-from src.progress import Progress
+from ..data.images import normalise
+from ..data.samples import EvaluationSample, EvaluationSamples
+from ..inference.batches import Network, run_batches
+from ..inference.inpainter import Inpainter
+from ..progress import Progress
+from .baselines import inpaint_baseline
+from .buckets import FID, METRICS, Score, Scores, hole_ratio
+from .image_quality import Protocol, mae, psnr, ssim
 
 # A way to complete pictures: samples -> composites, float32 (B, 3, S, S) in [-1, 1].
 Method = Callable[[Sequence[EvaluationSample]], np.ndarray]

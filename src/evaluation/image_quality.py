@@ -10,7 +10,7 @@ import numpy as np
 from skimage.color import rgb2gray
 from skimage.metrics import mean_squared_error, structural_similarity
 
-from src.errors import InputError
+from ..errors import InputError
 
 
 @dataclass(frozen=True)

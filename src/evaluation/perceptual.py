@@ -6,13 +6,13 @@ from pathlib import Path
 
 from mindspore import nn
 
-from src.checkpoint import read_network
-from src.errors import InputError
-from src.evaluation.inception import InceptionV3
-from src.evaluation.lpips import ALEXNET, LPIPS, VGG16
-from src.inference.batches import Network
-from src.inference.mindspore_runtime import on_arrays
-from src.network_info import NetworkInfo
+from ..checkpoint import read_network
+from ..errors import InputError
+from ..inference.batches import Network
+from ..inference.mindspore_runtime import on_arrays
+from ..network_info import NetworkInfo
+from .inception import InceptionV3
+from .lpips import ALEXNET, LPIPS, VGG16
 
 TRUNKS = {"lpips": ALEXNET, "lpips_vgg": VGG16}
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from src.data.images import to_uint8
-from src.drawing.sheet import Row, draw_sheet
-from src.evaluation.buckets import BUCKETS, FID, Scores, markdown_table
-from src.evaluation.evaluation import Evaluation
-from src.files import staged
-from src.versions import versions
+from ..data.images import to_uint8
+from ..drawing.sheet import Row, draw_sheet
+from ..files import staged
+from ..versions import versions
+from .buckets import BUCKETS, FID, Scores, markdown_table
+from .evaluation import Evaluation
 
 FILES = ("metrics.json", "metrics.md", "per_image.csv", "contact_sheet.png")
 WHITE = np.uint8(255)  # holes in the sheet's inputs

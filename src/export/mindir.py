@@ -5,7 +5,7 @@ from pathlib import Path
 import mindspore as ms
 from mindspore import Tensor
 
-from src.export.trial import Exported
+from .trial import Exported
 
 TOLERANCE = 1e-4  # for the largest difference from the cell; measured: some 1e-6
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 
-from src.errors import InputError
-from src.export.onnx_graph import Body, OnnxGraph, Scope, Tensor
-from src.export.onnx_rows import ROWS
-from src.export.read_mindir import CALL, Function, Mindir, Node, TensorType
+from ..errors import InputError
+from .onnx_graph import Body, OnnxGraph, Scope, Tensor
+from .onnx_rows import ROWS
+from .read_mindir import CALL, Function, Mindir, Node, TensorType
 
 
 class Partial(NamedTuple):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import onnx
 
-from src.export import mindir
-from src.export.mindir_to_onnx import translate
-from src.export.read_mindir import read_mindir
-from src.export.trial import Exported
-from src.inference.onnx_runtimes import RUNTIMES
+from ..inference.onnx_runtimes import RUNTIMES
+from . import mindir
+from .mindir_to_onnx import translate
+from .read_mindir import read_mindir
+from .trial import Exported
 
 # For the largest difference from the cell. The runtimes add up in other orders, and OpenVINO approximates exponentials:
 # with weights that make activations large, 4e-4 was measured. Two levels of an 8-bit picture lie 8e-3 apart.

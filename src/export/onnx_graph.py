@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from src.export.read_mindir import TensorType
+from .read_mindir import TensorType
 
 OPSET, IR_VERSION = 18, 9  # the oldest that hold what is used: ONNX Runtime since 1.14 reads them
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from src.errors import InputError
-from src.export.onnx_graph import OnnxGraph, Tensor
-from src.export.read_mindir import Node
+from ..errors import InputError
+from .onnx_graph import OnnxGraph, Tensor
+from .read_mindir import Node
 
 Row = Callable[..., Tensor | tuple]
 

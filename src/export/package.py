@@ -1,7 +1,8 @@
 """A folder that fills holes without this project: an exported network, and the part of src/ that uses it.
 
-The folder holds `inpainting/`, a Python package of the modules that src/inference needs, under that name; the model and
-its .json; run.py; requirements.txt; README.md. Modules are found by following imports, so nothing is listed here twice.
+The folder holds `inpainting/`, a Python package of the modules that src/inference needs, the same files under another
+name; the model and its .json; run.py; requirements.txt; README.md. Modules are found by following imports, so nothing is
+listed here twice.
 """
 
 import ast
@@ -9,12 +10,12 @@ import json
 import shutil
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT, SOURCE = Path(__file__).parents[2], Path(__file__).parents[1]
 TEMPLATES = Path(__file__).parent / "package_files"
 NAME = "inpainting"
-STARTS = ("src.inference.inpainter", "src.inference.user_files")
+STARTS = ("inference.inpainter", "inference.user_files")
 # What only checkpoints need, and what only the other kind of file needs, stays out.
-ABSENT = {".onnx": {"src.inference.load", "src.inference.mindspore_runtime"}, ".mindir": {"src.inference.load"}}
+ABSENT = {".onnx": {"inference.load", "inference.mindspore_runtime"}, ".mindir": {"inference.load"}}
 PACKAGES = {".onnx": ("requirements.txt", "requirements-onnx.txt"), ".mindir": ("requirements.txt",)}
 NOT_NEEDED = {".onnx": ("mindspore", "onnx", "pyyaml", "ml_dtypes"), ".mindir": ("pyyaml",)}
 
@@ -23,12 +24,12 @@ def write_package(folder: Path, model: Path) -> None:
     """Write everything but the model, which lies in `folder` with its .json already."""
     for module in modules(model.suffix):
         source = source_of(module)
-        target = folder / NAME / source.relative_to(ROOT / "src")
+        target = folder / NAME / source.relative_to(SOURCE)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(renamed(source.read_text(encoding="utf-8")), encoding="utf-8")
+        shutil.copy(source, target)
     start = folder / NAME / "__init__.py"
     with open(start, "a", encoding="utf-8") as file:
-        file.write(f"\nfrom {NAME}.inference.inpainter import Inpainter  # noqa: E402, F401\n")
+        file.write("\nfrom .inference.inpainter import Inpainter  # noqa: E402, F401\n")
     shutil.copy(TEMPLATES / "run.py", folder)
     facts = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
     words = {"MODEL": model.name, "NETWORK": facts["model"], "SIZE": facts["image_size"], "BATCH": facts["batch_size"]}
@@ -40,29 +41,30 @@ def write_package(folder: Path, model: Path) -> None:
 
 
 def modules(suffix: str) -> list[str]:
-    """Modules of src/ that filling files needs with a model of this kind, and the packages they lie in."""
-    found, waiting = {"src"}, list(STARTS) + ["src.inference.mindspore_runtime"] * (suffix == ".mindir")
+    """Modules of src/ that filling files needs with a model of this kind, and the packages they lie in; "" is src."""
+    found, waiting = set(), [*STARTS] + ["inference.mindspore_runtime"] * (suffix == ".mindir")
     while waiting:
         module = waiting.pop()
         if module in found or module in ABSENT[suffix]:
             continue
         found.add(module)
-        waiting.append(module.rpartition(".")[0])
-        for node in ast.walk(ast.parse(source_of(module).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("src."):
-                waiting.append(node.module)
+        if module:
+            waiting.append(module.rpartition(".")[0])
+        source = source_of(module)
+        package = source.parent.relative_to(SOURCE).parts
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                parts = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+                origin = ".".join(filter(None, parts))
+                names = [".".join(filter(None, (origin, alias.name))) for alias in node.names]
+                waiting += [origin, *(name for name in names if source_of(name).is_file())]
     return sorted(found)
 
 
 def source_of(module: str) -> Path:
     """The file of a module; of a package its __init__.py."""
-    path = ROOT / Path(*module.split("."))
+    path = SOURCE.joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-def renamed(text: str) -> str:
-    """Source code that imports from the package instead of src."""
-    return text.replace("from src.", f"from {NAME}.").replace("from src import", f"from {NAME} import")
 
 
 def requirements(suffix: str) -> str:

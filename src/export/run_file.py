@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from src.inference.batches import Network, run_batches
+from ..inference.batches import Network, run_batches
 
 
 def load(path: Path, *how: str) -> Network:
     if path.suffix == ".onnx":
-        from src.inference.onnx_runtimes import load_onnx
+        from ..inference.onnx_runtimes import load_onnx
 
         return load_onnx(path, *how)
     import mindspore as ms
 
-    from src.inference.mindspore_runtime import load_mindir
+    from ..inference.mindspore_runtime import load_mindir
 
     target, device_id = how
     ms.set_device(target, int(device_id))

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from mindspore import nn
 
-from src.data.edges import edge_and_gray
-from src.data.images import normalise
-from src.data.masks import draw_mask
-from src.inference.batches import run_batches
-from src.inference.mindspore_runtime import on_arrays
-from src.model import ExportPart
-from src.models import get_model
-from src.network_info import COMPOSITE, NetworkInfo, TensorInfo
+from ..data.edges import edge_and_gray
+from ..data.images import normalise
+from ..data.masks import draw_mask
+from ..inference.batches import run_batches
+from ..inference.mindspore_runtime import on_arrays
+from ..model import ExportPart
+from ..models import get_model
+from ..network_info import COMPOSITE, NetworkInfo, TensorInfo
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,7 +79,7 @@ def largest_difference(path: Path, exported: Exported, batch_size: int, *how: ob
         inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
         np.savez(inputs, *exported.inputs.values())
         words = [path.resolve(), inputs, outputs, batch_size, *how]
-        subprocess.run([sys.executable, "-m", "src.export.run_file", *map(str, words)], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", f"{__package__}.run_file", *map(str, words)], cwd=ROOT, check=True)
         found = np.load(outputs)
         pairs = [(found[f"arr_{i}"], array) for i, array in enumerate(exported.outputs.values())]
         return float(np.max([np.abs(a - b).max() for a, b in pairs]))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.network_info import NetworkInfo
+from ..network_info import NetworkInfo
 
 # A network as the rest of inference sees it: its inputs, each (B, …), of the B that it was made for -> its outputs.
 Network = Callable[..., Sequence[np.ndarray]]

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from src.data.pyramid import depth, double, fill_radius, halve
-from src.inference.windows import Box, cover, regions
+from ..data.pyramid import depth, double, fill_radius, halve
+from .windows import Box, cover, regions
 
 CORE = 5 / 8  # of a window's side: each pixel is filled at least once within this middle part of a window
 FADE = 1 / 2  # of the radius: over so much a filling passes into the coarser one

@@ -1,6 +1,6 @@
 """Completing images with a trained network: from its checkpoint or its exported file, at any size.
 
-from src.inference.inpainter import Inpainter
+from .inpainter import Inpainter
 inpainter = Inpainter("checkpoints/last")
 completed = inpainter(image, mask)
 """
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.edges import edge_and_gray
-from src.data.images import luminance, normalise
-from src.inference.batches import RunnableNetwork, run_batches
-from src.inference.filling import Filling, Sample, fill_by_scales
-from src.inference.open_network import open_network
+from ..data.edges import edge_and_gray
+from ..data.images import luminance, normalise
+from .batches import RunnableNetwork, run_batches
+from .filling import Filling, Sample, fill_by_scales
+from .open_network import open_network
 
 
 class Inpainter:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.images import fault, list_images, open_image
-from src.data.masks import evenly_spaced, read_mask_gray, warn_of_odd_masks
-from src.errors import InputError
-from src.inference.picture_files import (
+from ..data.images import fault, list_images, open_image
+from ..data.masks import evenly_spaced, read_mask_gray, warn_of_odd_masks
+from ..errors import InputError
+from .picture_files import (
     FORMATS,
     Placement,
     check_output,

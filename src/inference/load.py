@@ -5,11 +5,11 @@ from pathlib import Path
 
 from mindspore import nn
 
-from src.checkpoint import read_generator
-from src.inference.batches import RunnableNetwork
-from src.inference.mindspore_runtime import compiles, on_arrays
-from src.models import get_model
-from src.network_info import NetworkInfo, Setting
+from ..checkpoint import read_generator
+from ..models import get_model
+from ..network_info import NetworkInfo, Setting
+from .batches import RunnableNetwork
+from .mindspore_runtime import compiles, on_arrays
 
 
 def load_inpainting(path: str | Path, chosen: Mapping[str, Setting]) -> tuple[nn.Cell, NetworkInfo]:

@@ -7,7 +7,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.inference.batches import Network
+from .batches import Network
 
 
 def on_arrays(cell: nn.Cell) -> Network:

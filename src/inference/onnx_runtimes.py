@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from src import ISA_VARIABLE, MINDSPORE_ISA
-from src.errors import InputError
-from src.inference.batches import Network
+from .. import ISA_VARIABLE, MINDSPORE_ISA
+from ..errors import InputError
+from .batches import Network
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # as OpenVINO calls them
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from src.errors import InputError
-from src.inference.batches import RunnableNetwork
-from src.inference.onnx_runtimes import load_onnx
-from src.inference.sidecar import read_sidecar
-from src.network_info import Setting
+from ..errors import InputError
+from ..network_info import Setting
+from .batches import RunnableNetwork
+from .onnx_runtimes import load_onnx
+from .sidecar import read_sidecar
 
 
 def open_network(
@@ -33,12 +33,12 @@ def open_network(
     for name, value in how.items():
         raise InputError(f"--{name} {value} is for .onnx files; leave it out for {path}")
     if path.suffix == ".mindir":
-        from src.inference.mindspore_runtime import load_mindir
+        from .mindspore_runtime import load_mindir
 
         sidecar = read_sidecar(path, chosen)
         return RunnableNetwork(load_mindir(path), *sidecar)
     try:
-        from src.inference.load import load_inpainting, runnable
+        from .load import load_inpainting, runnable
     except ModuleNotFoundError as error:  # a package of export.py has no networks
         raise InputError(f"{path}: only .onnx and .mindir files run here") from error
     return runnable(*load_inpainting(path, chosen), batch_size)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from src.data.images import luminance, open_image, turned
-from src.errors import InputError
-from src.inference import sixteen_bits
-from src.inference.sixteen_bits import CHANNELS, ORIENTATION
+from ..data.images import luminance, open_image, turned
+from ..errors import InputError
+from . import sixteen_bits
+from .sixteen_bits import CHANNELS, ORIENTATION
 
 FORMATS = {
     ".png": "PNG",

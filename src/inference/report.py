@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from src.inference.jobs import Job
-from src.inference.picture_files import Picture
+from .jobs import Job
+from .picture_files import Picture
 
 SIDE = 360  # pixels of a small picture's longer side
 STYLE = """

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.errors import InputError
-from src.network_info import COMPOSITE, NetworkInfo, TensorInfo, check_settings
-from src.versions import versions
+from ..errors import InputError
+from ..network_info import COMPOSITE, NetworkInfo, TensorInfo, check_settings
+from ..versions import versions
 
 # What stands beside the entries of a NetworkInfo.
 DESCRIPTION = ("batch_size", "inputs", "outputs", "mask_files", "built_in", "versions", "sha256")

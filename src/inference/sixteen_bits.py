@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from src.errors import InputError
+from ..errors import InputError
 
 # TIFF: (photometric interpretation, channels, kinds of extra channels) -> mode. Gray whose zero is white, signed or
 # floating-point numbers, planes one after the other and alpha multiplied into the colours are not among them.

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from src.data.masks import read_weights
-from src.errors import InputError
-from src.files import make_folder, refuse_existing, staged
-from src.inference.jobs import Job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
-from src.inference.picture_files import Picture, check_output, read_picture, upright, write_picture
-from src.inference.report import Report
-from src.progress import Progress
+from ..data.masks import read_weights
+from ..errors import InputError
+from ..files import make_folder, refuse_existing, staged
+from ..progress import Progress
+from .jobs import Job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
+from .picture_files import Picture, check_output, read_picture, upright, write_picture
+from .report import Report
 
 # Pairs of picture and hole -> the pictures, filled, in that order; it may read some ahead, as Inpainter.fill_all does
 # picture: uint8 or uint16 (H, W, 3) RGB; hole: float32 (H, W) in [0, 1], how much of each pixel is to be filled

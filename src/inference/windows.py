@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from src.data.pyramid import depth, fill_radius
+from ..data.pyramid import depth, fill_radius
 
 GAP = 16  # pixels: holes nearer than that are one
 

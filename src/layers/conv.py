@@ -3,8 +3,8 @@
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from src.layers.backend import by_device
-from src.layers.cpu import conv as cpu
+from .backend import by_device
+from .cpu import conv as cpu
 
 
 def _plain(

@@ -2,7 +2,7 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.layers.resize import UpsampleBilinear, over_channels
+from .resize import UpsampleBilinear, over_channels
 
 
 class Membrane(nn.Cell):

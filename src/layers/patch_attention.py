@@ -2,8 +2,8 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.layers.reduce import softmax_grad, sum_channels
-from src.layers.unfold import Unfold
+from .reduce import softmax_grad, sum_channels
+from .unfold import Unfold
 
 
 class PatchAttention(nn.Cell):

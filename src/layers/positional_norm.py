@@ -2,8 +2,8 @@
 
 from mindspore import Tensor, ops
 
-from src.layers.reduce import sum_channels
-from src.layers.resize import over_channels
+from .reduce import sum_channels
+from .resize import over_channels
 
 
 def positional_norm(x: Tensor, epsilon: float = 1e-5) -> Tensor:

@@ -3,8 +3,8 @@
 import mindspore as ms
 from mindspore import nn
 
-from src.layers.conv import Conv2d
-from src.layers.spectral_norm import SpectralNormConv2d
+from .conv import Conv2d
+from .spectral_norm import SpectralNormConv2d
 
 
 def float16_convolutions(network: nn.Cell) -> None:

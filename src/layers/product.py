@@ -2,8 +2,8 @@
 
 from mindspore import ops
 
-from src.layers.backend import by_device
-from src.layers.cpu import product as cpu
+from .backend import by_device
+from .cpu import product as cpu
 
 # Features times a single-channel map that takes no gradient: (B, C, H, W), (B, 1, H, W) -> (B, C, H, W)
 MapProduct = by_device(cpu.MapProduct, ops.Mul)

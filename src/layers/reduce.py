@@ -2,8 +2,8 @@
 
 from mindspore import Tensor, ops
 
-from src.layers.backend import on_cpu
-from src.layers.cpu import reduce as cpu
+from .backend import on_cpu
+from .cpu import reduce as cpu
 
 
 def mean(x: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.layers.backend import by_device, on_cpu
-from src.layers.cpu import resize as cpu
+from .backend import by_device, on_cpu
+from .cpu import resize as cpu
 
 
 def _plain(align_corners: bool = False) -> nn.Upsample:

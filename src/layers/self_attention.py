@@ -3,7 +3,7 @@
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
-from src.layers.spectral_norm import SpectralNormConv2d
+from .spectral_norm import SpectralNormConv2d
 
 
 class SelfAttention(nn.Cell):

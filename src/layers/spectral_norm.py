@@ -5,10 +5,10 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeUniform, initializer
 
-from src.layers.backend import by_device, on_cpu
-from src.layers.conv import Convolution, convolve_in
-from src.layers.cpu import spectral_norm as cpu
-from src.layers.reduce import sum_squares
+from .backend import by_device, on_cpu
+from .conv import Convolution, convolve_in
+from .cpu import spectral_norm as cpu
+from .reduce import sum_squares
 
 
 class _DivideByNorm(nn.Cell):

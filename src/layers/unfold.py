@@ -2,8 +2,8 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.layers.backend import by_device
-from src.layers.cpu import unfold as cpu
+from .backend import by_device
+from .cpu import unfold as cpu
 
 
 class _Unfold(nn.Cell):

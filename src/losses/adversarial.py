@@ -2,7 +2,7 @@
 
 from mindspore import Tensor, ops
 
-from src.layers.reduce import mean
+from ..layers.reduce import mean
 
 
 def binary_cross_entropy(probability: Tensor, target: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.layers.conv import Conv2d
-from src.layers.reduce import mean
+from ..layers.conv import Conv2d
+from ..layers.reduce import mean
 
 VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256))  # channels of each convolution; a pool ends a stage
 VGG19_STAGES = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4)

@@ -4,7 +4,7 @@ import math
 
 from mindspore import Tensor, ops
 
-from src.layers.reduce import mean, sum_samples
+from ..layers.reduce import mean, sum_samples
 
 PEAK = 2.0  # pictures reach from -1 to 1
 SMALLEST = 1e-5  # of the peak's square: above 50 dB there is little to learn, and the logarithm stays finite

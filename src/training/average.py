@@ -3,7 +3,7 @@
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from src.training.parameters import each
+from .parameters import each
 
 
 class Average(nn.Cell):

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor
 
-from src.data.images import to_uint8
-from src.drawing.sheet import Row, draw_sheet
+from ..data.images import to_uint8
+from ..drawing.sheet import Row, draw_sheet
 
 
 def save_bad_batch(folder: Path, columns: tuple[str, ...], batch: tuple[Tensor, ...]) -> Path:

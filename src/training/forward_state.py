@@ -5,7 +5,7 @@ import itertools
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from src.training.parameters import each
+from .parameters import each
 
 
 class ForwardState(nn.Cell):

@@ -3,8 +3,8 @@
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from src.training.loss_scale import LossScale
-from src.training.parameters import each
+from .loss_scale import LossScale
+from .parameters import each
 
 
 class Gradients(nn.Cell):

@@ -5,16 +5,16 @@ from pathlib import Path
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn
 
-from src.checkpoint import load_network
-from src.drawing.sheet import Row
-from src.errors import InputError
-from src.layers.precision import float16_convolutions
-from src.models import get_model
-from src.network_info import NetworkInfo
-from src.training.average import Average
-from src.training.counters import BatchCount, SkipCount
-from src.training.loss_scale import LossScale
-from src.training.train_step import TrainOneStepCell
+from ..checkpoint import load_network
+from ..drawing.sheet import Row
+from ..errors import InputError
+from ..layers.precision import float16_convolutions
+from ..models import get_model
+from ..network_info import NetworkInfo
+from .average import Average
+from .counters import BatchCount, SkipCount
+from .loss_scale import LossScale
+from .train_step import TrainOneStepCell
 
 AVERAGE = "_ema"  # after a network's name: the file of its average
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.errors import InputError
+from ..errors import InputError
 
 
 def check_agreement(iteration: int) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import yaml
 
-from src.checkpoint import LAST, quiet
-from src.errors import InputError
-from src.files import make_folder
-from src.training.events import Events
+from ..checkpoint import LAST, quiet
+from ..errors import InputError
+from ..files import make_folder
+from .events import Events
 
 logger = logging.getLogger(__name__)
 

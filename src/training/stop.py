@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from src.training.ranks import on_any_rank
+from .ranks import on_any_rank
 
 T = TypeVar("T")
 

@@ -5,13 +5,13 @@ from contextlib import suppress
 
 from mindspore import Tensor, nn, ops
 
-from src.layers.reduce import sum_squares
-from src.training.average import Average
-from src.training.counters import SkipCount
-from src.training.forward_state import ForwardState
-from src.training.gradients import Accumulation, Gradients, join, split
-from src.training.loss_scale import LossScale
-from src.training.parameters import each, own_parameters
+from ..layers.reduce import sum_squares
+from .average import Average
+from .counters import SkipCount
+from .forward_state import ForwardState
+from .gradients import Accumulation, Gradients, join, split
+from .loss_scale import LossScale
+from .parameters import each, own_parameters
 
 
 class TrainOneStepCell(nn.TrainOneStepCell):

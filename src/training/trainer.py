@@ -6,20 +6,20 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor
 
-from src.checkpoint import fill, read_network, save_network
-from src.data.dataset import build_training_dataset, iterate
-from src.data.samples import training_samples
-from src.drawing.curves import draw_curves
-from src.drawing.sheet import draw_sheet
-from src.errors import InputError
-from src.models import get_model
-from src.network_info import NetworkInfo
-from src.progress import Progress
-from src.training.bad_batch import save_bad_batch
-from src.training.model_training import AVERAGE, ModelTraining
-from src.training.ranks import check_agreement, take_values_of_rank_0
-from src.training.run_folder import RunFolder
-from src.training.stop import StopRequest
+from ..checkpoint import fill, read_network, save_network
+from ..data.dataset import build_training_dataset, iterate
+from ..data.samples import training_samples
+from ..drawing.curves import draw_curves
+from ..drawing.sheet import draw_sheet
+from ..errors import InputError
+from ..models import get_model
+from ..network_info import NetworkInfo
+from ..progress import Progress
+from .bad_batch import save_bad_batch
+from .model_training import AVERAGE, ModelTraining
+from .ranks import check_agreement, take_values_of_rank_0
+from .run_folder import RunFolder
+from .stop import StopRequest
 
 STAGE = "stage"  # the entry of trainer.ckpt that says which stage its optimizers are of; the others are parameters
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checkpoint import read_network, save_network
-from src.convert.files import as_arrays, read_torch, write_torch
-from src.convert.names import PYTORCH, infer_width, pair_names, parameter_shapes, take
-from src.dgts.upsampler.discriminator import SCALES, Discriminator
-from src.dgts.upsampler.network import DILATIONS, Upsampler
-from src.dgts.width import scaled
-from src.models import get_model
+from ...checkpoint import read_network, save_network
+from ...convert.files import as_arrays, read_torch, write_torch
+from ...convert.names import PYTORCH, infer_width, pair_names, parameter_shapes, take
+from ...models import get_model
+from ..width import scaled
+from .discriminator import SCALES, Discriminator
+from .network import DILATIONS, Upsampler
 
 
 def _gated(ours: str, theirs: str) -> list:

@@ -2,11 +2,11 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.dgts.width import scaled
-from src.layers.activation import LeakyReLU
-from src.layers.init import init_torch_default
-from src.layers.self_attention import SelfAttention
-from src.layers.spectral_norm import SpectralNormConv2d
+from ...layers.activation import LeakyReLU
+from ...layers.init import init_torch_default
+from ...layers.self_attention import SelfAttention
+from ...layers.spectral_norm import SpectralNormConv2d
+from ..width import scaled
 
 SCALES = 2  # each sees the picture at half the size of the one before
 PATCH_STAGES = ((128, 2), (256, 2), (512, 1))  # channels, stride, after a first stage of 64 without norm

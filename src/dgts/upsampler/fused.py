@@ -3,8 +3,8 @@
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.dgts.upsampler.spade import GatedConv, GatedConvNorm
-from src.layers.conv import Convolution
+from ...layers.conv import Convolution
+from .spade import GatedConv, GatedConvNorm
 
 
 def fuse(network: nn.Cell) -> nn.Cell:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from mindspore import Tensor, nn, ops
 
-from src.dgts.upsampler.network import masked_input
-from src.layers.reduce import mean
-from src.losses.adversarial import hinge_discriminator, hinge_generator
-from src.losses.perceptual import l1
+from ...layers.reduce import mean
+from ...losses.adversarial import hinge_discriminator, hinge_generator
+from ...losses.perceptual import l1
+from .network import masked_input
 
 VGG_TAPS = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")
 VGG_TAP_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)

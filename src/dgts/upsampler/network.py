@@ -2,13 +2,13 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.dgts.upsampler.spade import GatedConvNorm, ResidualBlock, SPADEBlock
-from src.dgts.width import scaled
-from src.layers.activation import LeakyReLU
-from src.layers.conv import Conv2d
-from src.layers.init import init_torch_default
-from src.layers.resize import upsample_nearest
-from src.layers.self_attention import SelfAttention
+from ...layers.activation import LeakyReLU
+from ...layers.conv import Conv2d
+from ...layers.init import init_torch_default
+from ...layers.resize import upsample_nearest
+from ...layers.self_attention import SelfAttention
+from ..width import scaled
+from .spade import GatedConvNorm, ResidualBlock, SPADEBlock
 
 DILATIONS = (1, 1, 2, 4, 8, 16)  # of the residual blocks
 GUIDE_CHANNELS = 4  # the picture with holes at 1, and the hole map

@@ -2,12 +2,12 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.dgts.width import scaled
-from src.layers.activation import LeakyReLU
-from src.layers.conv import Conv2d
-from src.layers.positional_norm import positional_norm
-from src.layers.resize import upsample_nearest
-from src.layers.spectral_norm import SpectralNormConv2d
+from ...layers.activation import LeakyReLU
+from ...layers.conv import Conv2d
+from ...layers.positional_norm import positional_norm
+from ...layers.resize import upsample_nearest
+from ...layers.spectral_norm import SpectralNormConv2d
+from ..width import scaled
 
 
 class GatedConv(nn.Cell):

@@ -3,20 +3,20 @@
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.checkpoint import read_generator
-from src.data.images import to_uint8
-from src.dgts.low_resolution import STRIDE, HalveBicubic, LowResolutionInpainting, working_image
-from src.dgts.upsampler.discriminator import Discriminator
-from src.dgts.upsampler.loss import UPSAMPLER_TERMS, VGG_TAPS, DiscriminatorLoss, UpsamplerLoss, UpsamplerLossWeights
-from src.dgts.upsampler.train_step import UpsamplerTrainOneStepCell
-from src.drawing.sheet import Row
-from src.errors import InputError
-from src.losses.perceptual import VGG19Features
-from src.models import get_model
-from src.network_info import NetworkInfo
-from src.training.adamw import AdamW
-from src.training.counters import BatchCount
-from src.training.model_training import ModelTraining
+from ...checkpoint import read_generator
+from ...data.images import to_uint8
+from ...drawing.sheet import Row
+from ...errors import InputError
+from ...losses.perceptual import VGG19Features
+from ...models import get_model
+from ...network_info import NetworkInfo
+from ...training.adamw import AdamW
+from ...training.counters import BatchCount
+from ...training.model_training import ModelTraining
+from ..low_resolution import STRIDE, HalveBicubic, LowResolutionInpainting, working_image
+from .discriminator import Discriminator
+from .loss import UPSAMPLER_TERMS, VGG_TAPS, DiscriminatorLoss, UpsamplerLoss, UpsamplerLossWeights
+from .train_step import UpsamplerTrainOneStepCell
 
 BETAS = (0.0, 0.9)
 

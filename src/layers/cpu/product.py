@@ -2,7 +2,7 @@
 
 from mindspore import Tensor, nn, ops
 
-from src.layers.cpu.reduce import total
+from .reduce import total
 
 
 class MapProduct(nn.Cell):
