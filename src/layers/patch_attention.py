@@ -14,18 +14,20 @@ class PatchAttention(nn.Cell):
     -> (B, D, 2H, 2W): at each patch i lies Σ_j max(softmax_j(scale_j · <patch i, patch j>), 1e-8) · block j. Blocks
     overlap, four over each pixel, and are added up.
 
-    Patches of one column share lines, and blocks share halves, so about half of the multiplications are enough. Rows
-    are written 1, 2, 3, …; W is the number of patches in one.
+    About half of the multiplications are enough. A patch is three lines of three pixels, a block is two halves of two
+    rows, and in a column of the map neighbours share them:
 
-        patch i, patch j           <patch i, patch j>         block j      pasted at row i
-        ┌───────┐ ┌───────┐                                   ┌───────┐
-        │line 1 │·│line 4 │      lines[i - W, j - W]          │half 1 │    half i = Σ_j a[i, j]         · half j
-        │line 2 │·│line 5 │    + lines[i    , j    ]          ├───────┤           + Σ_j a[i - W, j]     · half j + W
-        │line 3 │·│line 6 │    + lines[i + W, j + W]          │half 2 │           = Σ_j (a[i, j] + a[i - W, j - W])
-        └───────┘ └───────┘                                   └───────┘                               · half j
+        line 1 ┐                     half 1 ┐
+        line 2 │ patch 2 ┐           half 2 ┘ block 1 ┐
+        line 3 ┘         │ patch 3   half 3           ┘ block 2
+        line 4           ┘
 
-    `lines` holds the products of all lines of three pixels, once: each serves three pairs of patches. Affinities are
-    added up before they weight the halves, so that each half is weighted once for two blocks.
+    Numbered row by row, W in a row: the lines of patch i are i - W, i and i + W, the halves of block j are j and j + W.
+
+    - <patch i, patch j> = L[i - W, j - W] + L[i, j] + L[i + W, j + W], where L are the products of all lines with all.
+      Each is computed once, for three pairs of patches.
+    - At half i of the result lie Σ_j a[i, j] · half j and Σ_j a[i - W, j] · half j + W, from the block here and the one
+      above: together Σ_j (a[i, j] + a[i - W, j - W]) · half j. Each half is weighted once, for two blocks.
 
     At 256×256 the affinities of all N patches take 67 MB a sample, at 1,024×1,024 17 GB. So they are worked through in
     strips of some rows of patches: of `ROWS`, or as many as there are within `CACHED` numbers, which is faster, but of

@@ -18,7 +18,7 @@ class _Unfold(nn.Cell):
         x, s = self.pad(x), self.stride
         batch, channels, height, width = x.shape
         rows, columns = (height - self.kernel[0]) // s + 1, (width - self.kernel[1]) // s + 1
-        # By phases of the stride: MindSpore's gradient of a slice with steps fails on a CPU.
+        # By phases of the stride: operator by operator, the gradient of a slice with steps fails on a CPU.
         x = x.reshape(batch, channels, height // s, s, width // s, s)
         windows = ()
         for i in range(self.kernel[0]):
