@@ -1,8 +1,8 @@
 """A folder that fills holes without this project: an exported network, and the part of src/ that uses it.
 
-The folder holds `inpainting/`, a Python package of the modules that src/inference needs, the same files under another
-name; the model and its .json; run.py; requirements.txt; README.md. Modules are found by following imports, so nothing is
-listed here twice.
+The folder holds `inpainting/`, a Python package of the modules that src/inference needs, the same files under that
+name; the model and its .json; run.py; requirements.txt; README.md. Modules are found by following imports, so nothing
+is listed here twice.
 """
 
 import ast

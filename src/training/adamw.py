@@ -2,7 +2,7 @@
 
 nn.AdamWeightDecay does not correct the moments' bias, and nn.Adam adds epsilon before that correction and has no
 momentum of 0. mindspore.experimental.optim.AdamW takes the same steps, but keeps a third moment that it does not use,
-and a step over DGTS's 35 million weights takes 1.4 s with it, in place of 0.17 s (two CPU cores).
+and a step over 35 million weights takes 1.4 s with it, in place of 0.17 s (two CPU cores).
 """
 
 import math

@@ -8,7 +8,7 @@ import pytest
 from tests.parity.official import run_convert, write_state
 from tests.parity.rule_weights import rule_state
 
-DATA = Path(__file__).parents[1] / "data" / "dgts"
+DATA = Path(__file__).parents[1] / "fixtures" / "dgts"
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,9 @@ from tests.parity.official import assert_file_holds, run_convert, write_state
 from tests.parity.rule_weights import rule_state
 
 pytest.importorskip("torch")
-OFFICIAL = json.loads((Path(__file__).parents[1] / "data" / "dgts" / "official_shapes.json").read_text())["generator"]
+OFFICIAL = json.loads((Path(__file__).parents[1] / "fixtures" / "dgts" / "official_shapes.json").read_text())[
+    "generator"
+]
 WIDTH = 0.05
 
 

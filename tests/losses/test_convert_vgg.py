@@ -14,7 +14,7 @@ from tests.parity.official import assert_file_holds, write_state
 from tests.parity.rule_weights import rule_state
 
 pytest.importorskip("torch")
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "fixtures"
 SHAPES = json.loads((DATA / "dgts" / "official_shapes.json").read_text())
 VGG16_SHAPES = json.loads((DATA / "ctsdg" / "official_shapes.json").read_text())["vgg16_features"]
 

@@ -12,7 +12,7 @@ from src.ctsdg.convert import layout
 from tests.parity.rule_weights import rule_state
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT / "tests" / "data" / "ctsdg"
+DATA = ROOT / "tests" / "fixtures" / "ctsdg"
 OFFICIAL_SHAPES = json.loads((DATA / "official_shapes.json").read_text())
 MODELZOO_SHAPES = json.loads((DATA / "modelzoo_shapes.json").read_text())
 NETWORKS = ("generator", "discriminator")

@@ -1,4 +1,4 @@
-"""Run folders of earlier versions are resumed. tests/data/README.md says how those of tests/data/runs were made."""
+"""Run folders of earlier versions are resumed. tests/fixtures/README.md says how those of tests/fixtures/runs were made."""
 
 import hashlib
 import shutil
@@ -12,7 +12,7 @@ from tests.training.conftest import rows, weights
 from tests.training.test_dgts import DGTS, UPSAMPLER
 from tests.training.test_dgts import train as train_dgts  # noqa: F401
 
-RUNS = Path(__file__).parents[1] / "data" / "runs"
+RUNS = Path(__file__).parents[1] / "fixtures" / "runs"
 SAVED = {"save_checkpoint_steps": 1, "resume": True}
 STAGE_1 = {"batch_size": 1, "gradient_accumulation": 2, "amp_level": "O2", "ema_decay": 0.9, "clip_grad_norm": 1}
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.command_line import ROOT, words
-from tests.test_msrun import kill, two_free_ports
+from tests.scripts.test_msrun import kill, two_free_ports
 from tests.training.conftest import SMALL, assert_same, write_pictures
 
 pytestmark = pytest.mark.slow

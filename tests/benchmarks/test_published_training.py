@@ -20,6 +20,7 @@ from src.inference.inpainter import Inpainter
 from src.models import get_model
 from tests.command_line import words
 from tests.conftest import ROOT
+from tests.training.conftest import write_pictures
 
 torch = pytest.importorskip("torch")
 from benchmarks import published_training  # noqa: E402
@@ -45,6 +46,11 @@ def train_in_pytorch(run_folder: Path, pictures: Path, iterations: int, *more: o
     subprocess.run(command, check=True, capture_output=True)
     with open(run_folder / "log.csv", newline="", encoding="utf-8") as file:
         return [{k: v for k, v in row.items() if k != "seconds_per_iteration"} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return write_pictures(tmp_path_factory.mktemp("pictures"), 3)
 
 
 @pytest.fixture(scope="module")

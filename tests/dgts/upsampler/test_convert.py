@@ -16,7 +16,7 @@ from tests.parity.official import assert_file_holds, write_state
 from tests.parity.rule_weights import rule_state
 
 torch = pytest.importorskip("torch")
-SHAPES = json.loads((Path(__file__).parents[1] / "data" / "dgts" / "official_shapes.json").read_text())
+SHAPES = json.loads((Path(__file__).parents[2] / "fixtures" / "dgts" / "official_shapes.json").read_text())
 NETWORKS = ("upsampler", "discriminator")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RANK = """
 import os, signal, sys, time
 print("hello from", os.environ["MS_ROLE"], os.environ["RANK_ID"], flush=True)

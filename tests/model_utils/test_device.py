@@ -15,7 +15,7 @@ from model_utils.config import load_config
 from model_utils.device import Device, prepare
 from src.errors import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

@@ -116,7 +116,7 @@ def test_what_does_not_go_together_is_refused(onnx_file, mindir, checkpoint, cap
     for path in (checkpoint, mindir):
         assert refusal(path, runtime="openvino") == f"--runtime openvino is for .onnx files; leave it out for {path}"
         assert "--precision float32 is for .onnx files" in refusal(path, precision="float32")
-    images = ROOT / "tests" / "data" / "ctsdg"
+    images = ROOT / "tests" / "fixtures" / "ctsdg"
     options = {"image": images / "images", "mask": images / "masks", "output": "none", "checkpoint_path": onnx_file}
     with pytest.raises(SystemExit) as stop:
         run(infer_py.main, words(options | {"device_target": "GPU"}))

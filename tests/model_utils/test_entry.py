@@ -12,7 +12,7 @@ from model_utils.config import load_config
 from model_utils.entry import require, run
 from src.errors import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def stopped(capsys, main, *argv: str) -> tuple[int, str]:

@@ -33,7 +33,7 @@ from tests.parity.official import (
 from tests.parity.rule_weights import rule_state
 
 torch = pytest.importorskip("torch")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WIDTH = 0.05
 ALIASES = {
     name: name.replace("features.0", "conv1.0") for name in OFFICIAL_SHAPES["discriminator"] if "features" in name

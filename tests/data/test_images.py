@@ -19,7 +19,7 @@ from src.data.images import (
 from src.errors import InputError
 
 # What the published preprocessing makes of one picture and one mask (github.com/Xiefan-Guo/CTSDG, def0274).
-PARITY = Path(__file__).parent / "data" / "preprocessing"
+PARITY = Path(__file__).parents[1] / "fixtures" / "preprocessing"
 EVERY_VALUE = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
 
 

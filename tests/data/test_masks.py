@@ -9,7 +9,7 @@ from PIL import Image
 from src.data.masks import check_masks, draw_mask, draw_strokes, load_mask, read_mask, read_mask_gray, resize_mask
 from src.errors import InputError
 
-PARITY = Path(__file__).parent / "data" / "preprocessing"
+PARITY = Path(__file__).parents[1] / "fixtures" / "preprocessing"
 LEFT_HALF = np.repeat([[255, 255, 0, 0]], 4, axis=0).astype(np.uint8)  # white on the left
 
 

@@ -8,7 +8,7 @@ from src.data.edges import WRAPPED, edge_and_gray, edge_map, gray_image
 from src.data.images import load_image
 from src.errors import InputError
 
-PARITY = Path(__file__).parent / "data" / "preprocessing"
+PARITY = Path(__file__).parents[1] / "fixtures" / "preprocessing"
 
 
 @pytest.mark.parametrize(("case", "center_crop"), [("resize", 0), ("center_crop_178", 178)])

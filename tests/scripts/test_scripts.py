@@ -13,7 +13,7 @@ import pytest
 
 from model_utils.config import Config, load_config
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
 SETTINGS = ("PYTHON", "VIRTUAL_ENV", "DRY_RUN", "NODE_NUM", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
 LAUNCHERS = {  # script: entry point, and the model zoo's order of arguments
