@@ -1,4 +1,4 @@
-"""Run folders of earlier versions are resumed. tests/fixtures/README.md says how those of tests/fixtures/runs were made."""
+"""Run folders of earlier versions are resumed. tests/fixtures/README.md says how they were made."""
 
 import hashlib
 import shutil
