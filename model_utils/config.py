@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -176,7 +177,7 @@ class Config:
     _values: dict[str, Value] = field(hash=False)
     _chosen: frozenset[str] = field(default=frozenset(), compare=False)
 
-    def __getattr__(self, name: str) -> Value:
+    def __getattr__(self, name: str) -> Any:  # of the type that the option's default has
         if name.startswith("_") or name not in self._values:  # "_": copy and pickle ask before there are values
             raise AttributeError(f"no option is called {name}")
         return self._values[name]

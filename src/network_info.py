@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import InputError
 
@@ -45,7 +45,7 @@ class NetworkInfo:
     iteration: int = 0
     batches_tracked: int = 0  # training batches its batch norms have seen: PyTorch's num_batches_tracked
 
-    def __getattr__(self, name: str) -> Setting:
+    def __getattr__(self, name: str) -> Any:  # of the type that the model's setting has
         settings = vars(self).get("settings", {})
         if name not in settings:
             raise AttributeError(f"{self.model} has no setting {name}")
