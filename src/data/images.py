@@ -254,6 +254,6 @@ def reason(error: Exception) -> str:
         return "not a picture file"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if isinstance(error, Image.DecompressionBombError):
+    if isinstance(error, Image.DecompressionBombError) and Image.MAX_IMAGE_PIXELS:
         return f"more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller"
     return " ".join(str(error).split()) or type(error).__name__
