@@ -38,9 +38,8 @@ def mode_of(image: Image.Image) -> str | None:
             return None
         plain = set(tags.get(NUMBERS, (1,))) == {1} and tags.get(PLANES, 1) == 1
         return TIFF_MODES.get((tags.get(PHOTOMETRIC), tags.get(CHANNELS, 1), tags.get(EXTRA, ())), "") if plain else ""
-    if isinstance(image, PngImagePlugin.PngImageFile) and ";16" in repr(
-        image.tile
-    ):  # all that tells, for Pillow's mode is that of 8 bits
+    # The tile is all that tells, for Pillow's mode is that of 8 bits.
+    if isinstance(image, PngImagePlugin.PngImageFile) and ";16" in repr(image.tile):
         return PNG_MODES.get(str(image.tile[0][3]).partition(";")[0], "")
     return None
 
