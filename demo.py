@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_utils.config import Config, refuse_unused
-from model_utils.entry import checkpoint_or_shipped, run
+from model_utils.entry import network_or_shipped, run
 from src.errors import InputError
 
 OPTION_GROUPS = (
@@ -43,7 +43,7 @@ def main(config: Config) -> None:
     if missing:
         raise InputError(f"demo.py needs {' and '.join(missing)}: pip install -r requirements-demo.txt")
     given = [Path(path.strip()) for path in config.checkpoint_path.split(",") if path.strip()]
-    files = name_weights(given or [checkpoint_or_shipped(config)])
+    files = name_weights(given or [network_or_shipped(config)])
     choices = [(name, runtime) for name, path in files.items() for runtime in runtimes(path, config.runtime)]
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, and removes temporary files

@@ -20,7 +20,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from model_utils.config import Config, refuse_unused
-from model_utils.entry import checkpoint_or_shipped, require, run
+from model_utils.entry import network_or_shipped, require, run
 from src.errors import InputError
 
 OPTION_GROUPS = (
@@ -56,7 +56,7 @@ def load(config: Config, count: int) -> Callable:
     """What fills `count` pictures."""
     from model_utils.device import prepare, runs_without_mindspore
 
-    checkpoint = checkpoint_or_shipped(config)
+    checkpoint = network_or_shipped(config)
     if not runs_without_mindspore(checkpoint, config.device_target):
         prepare(config, few_runs=count <= FEW)
     from src.inference.inpainter import Inpainter

@@ -245,13 +245,13 @@ class Discriminator(nn.Module):
         return maps, detected
 
 
-def generator_terms(outputs: tuple, batch: dict[str, Tensor], config: Config, floor: float) -> dict[str, Tensor]:
+def generator_terms(outputs: tuple, batch: dict[str, Tensor], config: Config) -> dict[str, Tensor]:
     """Unweighted terms that need no discriminator."""
     output, projected_image, projected_edge = outputs
     image, hole = batch["image"], 1 - batch["mask"]
     if config.hole_loss == "psnr":
         squares = ((output - image) * hole).square().sum((1, 2, 3)) / (3 * hole.sum((1, 2, 3))).clamp(min=1)
-        hole_loss = torch.log10(squares / 4 + floor).mean() * 10
+        hole_loss = torch.log10(squares / 4 + 10 ** (-config.psnr_limit / 10)).mean() * 10
     else:
         hole_loss = ((output - image) * hole).abs().mean()
     valid = ((output - image) * batch["mask"]).abs().mean()
@@ -322,7 +322,7 @@ class Training:
         adversarial = config.adversarial_loss_w > 0
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.args.bfloat16):
             outputs = self.generator(batch["image"], batch["mask"], batch["edge"], batch["gray"])
-            terms = generator_terms(outputs, batch, config, 10 ** (-self.args.floor / 10))
+            terms = generator_terms(outputs, batch, config)
             total = config.hole_loss_w * terms["hole"] + config.valid_loss_w * terms["valid"]
             total = total + config.intermediate_loss_w * terms["intermediate"]
             image, gray, edge = batch["image"], batch["gray"], batch["edge"]
@@ -483,7 +483,6 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, list[str]]
     parser.add_argument("--save_seconds", type=float, default=60, help="between two files")
     parser.add_argument("--warm_up", type=int, default=100, help="iterations up to the full rate")
     parser.add_argument("--last_rate", type=float, default=1.0, help="at --train_iter, as a share of the first rate")
-    parser.add_argument("--floor", type=float, default=50.0, help="decibels above which hole_loss psnr sees no gain")
     parser.add_argument("--hinge", action="store_true", help="hinge loss on composites in place of the published one")
     parser.add_argument("--matching_w", type=float, default=0.0, help="weight of the discriminator's feature matching")
     return parser.parse_known_args(argv)

@@ -133,7 +133,7 @@ image, mask = pictures(1, 128)
 """
 
 CTSDG_GENERATOR = """
-loss = GeneratorLoss(generator, discriminator, VGG16Features(), LossWeights(60, 10, 0.1, 250, 0.1, 1), "l1")
+loss = GeneratorLoss(generator, discriminator, VGG16Features(), LossWeights(60, 10, 0.1, 250, 0.1, 1), "l1", 50)
 step = TrainOneStepCell(loss.set_train(), nn.Adam(generator.trainable_params()))
 export(step.gradients, image, mask, mask, mask)
 """

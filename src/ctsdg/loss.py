@@ -43,6 +43,7 @@ class GeneratorLoss(nn.Cell):
         vgg: nn.Cell | None,
         weights: LossWeights,
         hole_loss: str,
+        psnr_limit: float,
     ) -> None:
         super().__init__()
         if hole_loss not in HOLE_LOSSES:
@@ -50,14 +51,17 @@ class GeneratorLoss(nn.Cell):
         if vgg is None and (weights.perceptual or weights.style):
             raise ValueError("the perceptual and the style loss need VGG16")
         self.generator, self.discriminator, self.vgg = generator, discriminator, vgg
-        self.weights, self.hole_loss = weights, hole_loss
+        self.weights, self.hole_loss, self.psnr_limit = weights, hole_loss, psnr_limit
 
     def construct(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> tuple:
         output, projected_image, projected_edge = self.generator(image, mask, edge, gray)
         hole = 1.0 - mask
         composite = image * mask + output * hole
 
-        hole_loss = -hole_psnr(output, image, hole) if self.hole_loss == "psnr" else l1(output * hole, image * hole)
+        if self.hole_loss == "psnr":
+            hole_loss = -hole_psnr(output, image, hole, self.psnr_limit)
+        else:
+            hole_loss = l1(output * hole, image * hole)
         valid_loss = l1(output * mask, image * mask)
 
         perceptual, style = 0.0, 0.0

@@ -41,7 +41,7 @@ class CTSDGTraining(ModelTraining):
         self.networks = self.make_networks()
         generator, discriminator = self.networks.values()
         self.batches_tracked = {name: BatchCount(name) for name in self.networks}
-        self.generator_loss = GeneratorLoss(generator, discriminator, vgg, weights, config.hole_loss)
+        self.generator_loss = GeneratorLoss(generator, discriminator, vgg, weights, config.hole_loss, config.psnr_limit)
         self.discriminator_loss = DiscriminatorLoss(discriminator)
 
     def make_networks(self) -> dict[str, nn.Cell]:

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT, SOURCE = Path(__file__).parents[2], Path(__file__).parents[1]
 TEMPLATES = Path(__file__).parent / "package_files"
 NAME = "inpainting"
-STARTS = ("inference.inpainter", "inference.user_files")
+STARTS = ("command", "inference.inpainter")
 # What only checkpoints need, and what only the other kind of file needs, stays out.
 ABSENT = {".onnx": {"inference.load", "inference.mindspore_runtime"}, ".mindir": {"inference.load"}}
 PACKAGES = {".onnx": ("requirements.txt", "requirements-onnx.txt"), ".mindir": ("requirements.txt",)}
@@ -27,9 +27,6 @@ def write_package(folder: Path, model: Path) -> None:
         target = folder / NAME / source.relative_to(SOURCE)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
-    start = folder / NAME / "__init__.py"
-    with open(start, "a", encoding="utf-8") as file:
-        file.write("\nfrom .inference.inpainter import Inpainter  # noqa: E402, F401\n")
     shutil.copy(TEMPLATES / "run.py", folder)
     facts = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
     words = {"MODEL": model.name, "NETWORK": facts["model"], "SIZE": facts["image_size"], "BATCH": facts["batch_size"]}

@@ -1,7 +1,7 @@
 """Completing images with a trained network: from its checkpoint or its exported file, at any size.
 
-from .inpainter import Inpainter
-inpainter = Inpainter("checkpoints/last")
+from src import Inpainter  # installed: from inpainting import Inpainter
+inpainter = Inpainter("checkpoints/last")  # or Inpainter(), with the weights that ship
 completed = inpainter(image, mask)
 """
 
@@ -16,15 +16,19 @@ from ..data.images import luminance, normalise
 from .batches import RunnableNetwork, run_batches
 from .filling import Filling, Sample, fill_by_scales
 from .open_network import open_network
+from .shipped import shipped_network
 
 
 class Inpainter:
     """Completes images with one network, whose file decides how they are prepared. Several threads may use it.
 
-    network: what open_network gives, or a path, which open_network takes with the `options`; it may raise InputError
+    network: what open_network gives, or a path, which open_network takes with the `options`; it may raise InputError.
+    Without one, the weights that ship, as an ONNX file.
     """
 
-    def __init__(self, network: RunnableNetwork | str | Path, **options: Any) -> None:
+    def __init__(self, network: RunnableNetwork | str | Path | None = None, **options: Any) -> None:
+        if network is None:
+            network = shipped_network()
         if not isinstance(network, RunnableNetwork):
             network = open_network(network, **options)
         self.network, self.info, self.batch_size, self.inputs, self.fixed = network

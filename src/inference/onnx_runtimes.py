@@ -16,12 +16,13 @@ from .batches import Network
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # as OpenVINO calls them
 
 
-def load_onnx(path: Path, runtime: str = "openvino", precision: str = "float32") -> Network:
+def load_onnx(path: Path, runtime: str | None = None, precision: str = "float32") -> Network:
     """The network of an ONNX file, which several threads may call at once.
 
-    runtime: one of RUNTIMES; precision: one of PRECISIONS. Raises InputError where the packages are missing, or the
-    runtime or this CPU has no such precision.
+    runtime: one of RUNTIMES, None for the first that is installed; precision: one of PRECISIONS. Raises InputError
+    where the packages are missing, or the runtime or this CPU has no such precision.
     """
+    runtime = runtime or next(iter(installed_runtimes()), next(iter(RUNTIMES)))
     require_packages(runtime)
     return RUNTIMES[runtime](path, precision)
 
@@ -32,6 +33,10 @@ def require_packages(*names: str) -> None:
     if missing:
         listed = " and ".join(missing)
         raise InputError(f".onnx files need {listed}, not installed here: pip install -r requirements-onnx.txt")
+
+
+def installed_runtimes() -> list[str]:
+    return [name for name in RUNTIMES if importlib.util.find_spec(name)]
 
 
 @contextmanager

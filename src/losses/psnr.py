@@ -7,14 +7,14 @@ from mindspore import Tensor, ops
 from ..layers.reduce import mean, sum_samples
 
 PEAK = 2.0  # pictures reach from -1 to 1
-SMALLEST = 1e-5  # of the peak's square: above 50 dB there is little to learn, and the logarithm stays finite
 
 
-def hole_psnr(output: Tensor, image: Tensor, hole: Tensor) -> Tensor:
+def hole_psnr(output: Tensor, image: Tensor, hole: Tensor, limit: float) -> Tensor:
     """In decibels, over the hole of each picture, and the mean over the batch.
 
-    output, image: (B, C, H, W) in [-1, 1]; hole: (B, 1, H, W), 1 = hole -> scalar; without a hole, 50 dB
+    output, image: (B, C, H, W) in [-1, 1]; hole: (B, 1, H, W), 1 = hole; limit: decibels of a perfect picture, which
+    keeps the logarithm finite, and spares what is nearly right -> scalar; without a hole, the limit
     """
     error = (output - image) * hole
     squares = sum_samples(error * error) / ops.maximum(image.shape[1] * sum_samples(hole), 1.0)
-    return mean(ops.log(squares / PEAK**2 + SMALLEST)) * (-10.0 / math.log(10.0))
+    return mean(ops.log(squares / PEAK**2 + 10.0 ** (-limit / 10.0))) * (-10.0 / math.log(10.0))

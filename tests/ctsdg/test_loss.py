@@ -53,7 +53,7 @@ def entropy(p: np.ndarray, target: np.ndarray | float) -> float:
 
 def test_every_term_by_hand(mode, batch, painter):
     vgg, weights = VGG16Features(), loss_weights(LossWeights, "ctsdg")
-    total, terms, output, projected_edge = GeneratorLoss(painter, Judge(), vgg, weights, "l1")(*batch)
+    total, terms, output, projected_edge = GeneratorLoss(painter, Judge(), vgg, weights, "l1", 50)(*batch)
     found = {name: float(term.asnumpy()) for name, term in zip(GENERATOR_TERMS, terms, strict=True)}
 
     image, mask, edge, _ = (tensor.asnumpy() for tensor in batch)
@@ -85,9 +85,9 @@ def test_every_term_by_hand(mode, batch, painter):
 
 def test_without_vgg_its_terms_are_zero_and_their_weights_must_be(mode, batch, painter):
     with pytest.raises(ValueError, match="VGG16"):
-        GeneratorLoss(painter, Judge(), None, loss_weights(LossWeights, "ctsdg", style=0), "l1")
+        GeneratorLoss(painter, Judge(), None, loss_weights(LossWeights, "ctsdg", style=0), "l1", 50)
     weights = loss_weights(LossWeights, "ctsdg", style=0, perceptual=0)
-    _, terms, _, _ = GeneratorLoss(painter, Judge(), None, weights, "l1")(*batch)
+    _, terms, _, _ = GeneratorLoss(painter, Judge(), None, weights, "l1", 50)(*batch)
     named = dict(zip(GENERATOR_TERMS, terms, strict=True))
     assert named["perceptual"] == named["style"] == 0
 
@@ -95,18 +95,20 @@ def test_without_vgg_its_terms_are_zero_and_their_weights_must_be(mode, batch, p
 def test_the_error_in_holes_may_be_minus_decibels(mode, batch, painter):
     image, mask, _, _ = batch
     weights = LossWeights(hole=0.1, valid=0, perceptual=0, style=0, adversarial=0, intermediate=0)
-    total, terms, _, _ = GeneratorLoss(painter, Judge(), None, weights, hole_loss="psnr")(*batch)
-    decibels = float(hole_psnr(painter.output, image, 1 - mask).asnumpy())
+    total, terms, _, _ = GeneratorLoss(painter, Judge(), None, weights, hole_loss="psnr", psnr_limit=50)(*batch)
+    decibels = float(hole_psnr(painter.output, image, 1 - mask, 50).asnumpy())
     assert float(terms[0].asnumpy()) == pytest.approx(-decibels)
     assert float(total.asnumpy()) == pytest.approx(-0.1 * decibels)
     with pytest.raises(ValueError, match="l1, psnr"):
-        GeneratorLoss(painter, Judge(), None, weights, hole_loss="l2")
+        GeneratorLoss(painter, Judge(), None, weights, hole_loss="l2", psnr_limit=50)
 
 
 def test_a_perfect_painter_pays_for_the_critic_alone(mode, batch):
     image, _, edge, _ = batch
     perfect = Painter(image, image, edge)
-    _, terms, _, _ = GeneratorLoss(perfect, Judge(), VGG16Features(), loss_weights(LossWeights, "ctsdg"), "l1")(*batch)
+    _, terms, _, _ = GeneratorLoss(perfect, Judge(), VGG16Features(), loss_weights(LossWeights, "ctsdg"), "l1", 50)(
+        *batch
+    )
     found = {name: float(term.asnumpy()) for name, term in zip(GENERATOR_TERMS, terms, strict=True)}
     assert found.pop("adversarial") > 0.1
     assert found == pytest.approx(dict.fromkeys(found, 0), abs=1e-6)
@@ -139,7 +141,7 @@ def test_each_step_trains_its_own_network(rand):
     edge, mask = (gray > 0.8).astype(ms.float32), Tensor(mask)
     generator, discriminator = Generator(WIDTH), Discriminator(WIDTH)
     weights = loss_weights(LossWeights, "ctsdg", perceptual=0, style=0)
-    loss = GeneratorLoss(generator, discriminator, None, weights, "l1")
+    loss = GeneratorLoss(generator, discriminator, None, weights, "l1", 50)
     generator_step = TrainOneStepCell(loss.set_train(), nn.Adam(generator.trainable_params(), 2e-4))
     discriminator_step = nn.TrainOneStepCell(
         DiscriminatorLoss(discriminator), nn.Adam(discriminator.trainable_params(), 2e-5)
