@@ -230,7 +230,7 @@ def fault(path: Path, center_crop: int = 0) -> str:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            marker = END_MARKERS.get(image.format, b"")
+            marker = END_MARKERS.get(image.format or "", b"")
         if center_crop > min(width, height):
             return f"{width}x{height} pixels, smaller than center_crop {center_crop}"
         if not _ends_with(path, marker):
