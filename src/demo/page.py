@@ -68,7 +68,7 @@ def drawn(image: Image.Image, strokes: np.ndarray | None = None) -> EditorValue:
     layer = np.zeros((image.height, image.width, 4), np.uint8)
     if strokes is not None:
         layer[strokes] = colour
-    layers = [] if strokes is None else [Image.fromarray(layer)]
+    layers: list = [] if strokes is None else [Image.fromarray(layer)]
     return {"background": image, "layers": layers, "composite": None}
 
 
