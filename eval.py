@@ -77,7 +77,7 @@ def main(config: Config) -> None:
         info.image_size,
         config.mask_polarity,
         config.center_crop,
-        info.settings.get("sigma", 0.0),
+        getattr(info, "sigma", 0.0),
         inpainter.edge_mode,
     )
     methods = {info.model: network_method(inpainter)} | {name: baseline_method(name) for name in baselines}

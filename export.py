@@ -12,6 +12,7 @@ folder that fills pictures without this project, around model.onnx or the file t
 """
 
 from pathlib import Path
+from types import ModuleType
 
 from model_utils.config import Config, refuse_unused
 from model_utils.entry import require, run, stop
@@ -56,6 +57,7 @@ def main(config: Config) -> None:
     from model_utils.device import prepare
 
     prepare(config, few_runs=True)
+    file_format: ModuleType
     if path.suffix == ".onnx":
         from src.export import onnx_file as file_format
     else:

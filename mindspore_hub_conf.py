@@ -6,7 +6,7 @@
 A network as it is trained, with initial weights. To fill holes in pictures, see src/inference/inpainter.py.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import src  # noqa: F401  sets the environment that MindSpore reads when it is imported
 from src.errors import InputError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mindspore import nn
 
 
-def create_network(name: str, *args: object, **kwargs: object) -> "nn.Cell":
+def create_network(name: str, *args: object, **kwargs: Any) -> "nn.Cell":
     """name: of a model in src/models.py that is trained; kwargs: its settings; those left out are as published.
 
     Raises InputError for a name or a setting that there is not.

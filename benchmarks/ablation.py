@@ -16,6 +16,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mindspore import Tensor, nn, ops
 
@@ -38,13 +39,13 @@ class SideBySide(nn.Cell):
 
 
 class WithoutBiGFF(Generator):
-    def __init__(self, *settings: object) -> None:
+    def __init__(self, *settings: Any) -> None:
         super().__init__(*settings)
         self.bigff = SideBySide()
 
 
 class WithoutCFA(Generator):
-    def __init__(self, *settings: object) -> None:
+    def __init__(self, *settings: Any) -> None:
         super().__init__(*settings)
         self.cfa = nn.Identity()
 

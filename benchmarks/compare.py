@@ -75,15 +75,25 @@ class Row:
         # The limit that src sets is MindSpore's alone. (A value the user chose stays.)
         environment = {key: value for key, value in os.environ.items() if (key, value) != (ISA_VARIABLE, MINDSPORE_ISA)}
         command = [sys.executable, str(Path(__file__).with_name("compare_row.py")), *map(str, words)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        # A session of its own: the system hangs up on a whole group when it finds stopped processes in it.
-        self.process = subprocess.Popen(command, text=True, env=environment, start_new_session=True, **pipes)
-        self.error, self.seconds, self.peak = "", [], 0.0
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+            # A session of its own: the system hangs up on a whole group when it finds stopped processes in it.
+            start_new_session=True,
+        )
+        assert self.process.stdin and self.process.stdout
+        self.stdin, self.stdout = self.process.stdin, self.process.stdout
+        self.error, self.peak = "", 0.0
+        self.seconds: list[float] = []
         self.facts = self.hear()
         self.process.send_signal(signal.SIGSTOP)
 
     def hear(self) -> dict:
-        line = self.process.stdout.readline()
+        line = self.stdout.readline()
         if not line:
             return self.fail(f"the process ended with {self.process.wait()}")
         said = json.loads(line)
@@ -98,7 +108,7 @@ class Row:
             return
         self.process.send_signal(signal.SIGCONT)
         with contextlib.suppress(BrokenPipeError):  # if it has ended, hear() says how
-            print(file=self.process.stdin, flush=True)
+            print(file=self.stdin, flush=True)
         said = self.hear()
         self.process.send_signal(signal.SIGSTOP)  # threads that wait for work without sleep would slow the others down
         if said:
@@ -109,8 +119,8 @@ class Row:
         self.process.kill()
         self.process.wait()
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        self.process.stdout.close()
+            self.stdin.close()
+        self.stdout.close()
 
 
 def measure(model: str, width: float, size: int, batch: int, repeats: int) -> list[dict]:
@@ -201,7 +211,8 @@ def cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    facts = dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    facts = {name.strip(): value.strip() for name, value in pairs}
     flags = set(facts.get("flags", "").split())
     kinds = {"AVX2": "avx2", "AVX-512": "avx512f", "bfloat16": "avx512_bf16", "AMX": "amx_bf16"}
     wide = [kind for kind, flag in kinds.items() if flag in flags]

@@ -119,10 +119,10 @@ def export(model: str, folder: Path, width: float, size: int, batch: int) -> dic
     image, mask, edge, gray = random_batch(batch, size)
     low = image[:, :, ::8, ::8]
     arrays = {"image": image, "mask": mask, "edge": edge, "gray": gray, "masked": masked_input(image, mask), "low": low}
-    arrays = {tensor: np.ascontiguousarray(arrays[tensor.name].asnumpy()) for tensor in inputs}
-    np.savez(folder / "inputs.npz", **{tensor.name: array for tensor, array in arrays.items()})
+    examples = {tensor: np.ascontiguousarray(arrays[tensor.name].asnumpy()) for tensor in inputs}
+    np.savez(folder / "inputs.npz", **{tensor.name: array for tensor, array in examples.items()})
     result = np.zeros((batch, 3, size, size), np.float32)
-    exported = Exported(network, NetworkInfo(model, ""), arrays, {output: result})
+    exported = Exported(network, NetworkInfo(model, ""), examples, {output: result})
     onnx_file.write(exported, batch, folder / "network.onnx")
     return {"gflop": count_onnx(onnx.load(folder / "network.onnx")) / 1e9}
 

@@ -17,11 +17,15 @@ DILATIONS = (1, 2, 4, 8)
 class PartialConv(nn.Conv2d):
     """features, mask: (B, C_in, H, W) -> features, mask: (B, C_out, H', W')"""
 
+    ones: Tensor
+    padding: tuple[int, ...]
+
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=False)
         self.register_buffer("ones", torch.ones_like(self.weight), persistent=False)
 
-    def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    # As published: a convolution, but of two tensors.
+    def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         count = F.conv2d(mask, self.ones, None, self.stride, self.padding)
         updated = count.clamp(0, 1)
         ratio = self.ones[0].numel() / (count + 1e-8) * updated

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "DEFAULT")  # src would limit it, for MindSpore's sake
 import numpy as np
@@ -30,9 +31,10 @@ from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.published_ctsdg import Generator, PartialConv, RegionAffinity
+from benchmarks.parser import Parser
+from benchmarks.published_ctsdg import Generator, PartialConv, PConvBNActiv, RegionAffinity
 from model_utils.config import Config
-from model_utils.entry import require, run, stop
+from model_utils.entry import require, run
 from src.errors import InputError
 from train import OPTION_GROUPS  # noqa: F401  which model_utils.entry.run reads
 
@@ -46,7 +48,7 @@ class LeanPartialConv(PartialConv):
 
     sizes: tuple[int, ...]
 
-    def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         starts = np.cumsum((0, *self.sizes[:-1])).tolist()
         groups = mask[:, starts] * torch.tensor(self.sizes, dtype=mask.dtype, device=mask.device).view(1, -1, 1, 1)
         window = torch.ones(1, 1, *self.kernel_size, dtype=mask.dtype, device=mask.device)
@@ -75,13 +77,14 @@ class LeanAffinity(RegionAffinity):
 def make_lean(generator: Generator) -> None:
     generator.cfa.ral = LeanAffinity()
     for name, stage in generator.named_children():
-        if name.startswith(("ec_", "dc_")):
+        if isinstance(stage, PConvBNActiv):
             conv, skip = stage.conv, 0
             if name.startswith("dc_"):
                 _, stream, level = name.split("_")
                 below = int(level) - 1
                 skip = getattr(generator, f"ec_{stream}_{below}").conv.out_channels if below else _inputs(stream)
             conv.__class__ = LeanPartialConv
+            assert isinstance(conv, LeanPartialConv)
             conv.sizes = (conv.in_channels - skip, skip) if skip else (conv.in_channels,)
 
 
@@ -173,7 +176,9 @@ class TrainedGenerator(Generator):
         for gamma in (self.bigff.structure_gamma, self.bigff.texture_gamma):
             nn.init.zeros_(gamma)
 
-    def forward(self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(  # type: ignore[override]
+        self, image: Tensor, mask: Tensor, edge: Tensor, gray: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """-> output (B, 3, H, W), projected image, projected edge"""
         textures = self.encode("texture", image, mask.expand(-1, 3, -1, -1))
         structures = self.encode("structure", torch.cat((edge, gray), 1), mask.expand(-1, 2, -1, -1))
@@ -233,7 +238,7 @@ class Discriminator(nn.Module):
         self.texture_branch, self.structure_branch = PatchBranch(3, width), PatchBranch(2, width)
         self.edge_detector = EdgeDetector(width)
 
-    def forward(self, image: Tensor, gray: Tensor, edge: Tensor | None = None) -> tuple[list[Tensor], Tensor]:
+    def forward(self, image: Tensor, gray: Tensor, edge: Tensor | None = None) -> tuple[list, Tensor]:
         detected = self.edge_detector(image)
         structure = torch.cat((detected if edge is None else edge, gray), 1)
         maps = list(zip(self.texture_branch(image), self.structure_branch(structure), strict=True))
@@ -281,7 +286,8 @@ class Training:
             make_lean(self.generator)
         networks = self.generator, self.discriminator
         for network in networks:
-            network.to(self.device, memory_format=torch.channels_last).train()
+            # PyTorch's annotations lack memory_format.
+            network.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = {name: x.detach().clone() for name, x in self.generator.state_dict().items()}
         self.average_updates = 0
         on_gpu = self.device.type == "cuda"
@@ -367,7 +373,7 @@ class Training:
                     self.average[name].copy_(x)
 
     def save(self, folder: Path) -> None:
-        state = {
+        state: dict[str, Any] = {
             "done": self.done,
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
@@ -397,7 +403,7 @@ class Training:
 
 def matching(fake: list, real: list) -> Tensor:
     """L1 between the features of both, every map but the last (Wang et al., "pix2pixHD", CVPR 2018, Sec. 3.3)."""
-    loss = 0.0
+    loss = torch.zeros(())
     for pair, other in zip(fake[:-1], real[:-1], strict=True):
         for a, b in zip(pair, other, strict=True):
             loss = loss + (a.float() - b.float()).abs().mean()
@@ -467,10 +473,7 @@ def train(args: argparse.Namespace, config: Config) -> None:
 
 def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
     """-> this program's own options, and the words that are options of train.py"""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.error = lambda message: stop(f"error: {message}", 2)
+    parser = Parser(__doc__)
     parser.add_argument("--start", default="", help="weights to start from")
     parser.add_argument("--threads", type=int, default=0, help="of PyTorch; 0: its own choice")
     parser.add_argument("--torch_device", default="cpu")

@@ -19,11 +19,22 @@ class Gated(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *geometry: int, norm: bool, relu: bool = False, bias: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        *,
+        norm: bool,
+        relu: bool = False,
+        bias: bool = False,
     ) -> None:
         super().__init__()
 
         def branch() -> nn.Module:
+            geometry = kernel_size, stride, padding, dilation
             conv = spectral_norm(nn.Conv2d(in_channels, out_channels, *geometry, bias=bias))
             return nn.Sequential(conv, nn.BatchNorm2d(out_channels)) if norm else conv
 
@@ -53,7 +64,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        conv = lambda *channels: spectral_norm(nn.Conv2d(*channels, 1, bias=False))  # noqa: E731
+        conv = lambda inputs, outputs: spectral_norm(nn.Conv2d(inputs, outputs, 1, bias=False))  # noqa: E731
         self.theta, self.phi = conv(channels, channels // 8), conv(channels, channels // 8)
         self.g, self.o = conv(channels, channels // 2), conv(channels // 2, channels)
         self.gamma = nn.Parameter(torch.tensor(0.5))  # at 0 a compiler might leave out what follows

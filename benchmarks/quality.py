@@ -32,8 +32,9 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.parser import Parser
 from model_utils.config import Config, read_schema, refuse_unused
-from model_utils.entry import listed, run, stop
+from model_utils.entry import listed, run
 from src.errors import InputError
 from src.progress import Progress
 
@@ -76,10 +77,7 @@ class Score:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.error = lambda message: stop(f"error: {message}", 2)
+    parser = Parser(__doc__)
     parser.add_argument("folder", help="photos, at any depth")
     parser.add_argument("--checkpoints", nargs="+", default=[], metavar="[NAME=]PATH")
     parser.add_argument("--methods", default="all", help="classical ones with commas between, all, or none")
@@ -202,7 +200,7 @@ def load_networks(checkpoints: list[str], config: Config, batch_size: int) -> di
     paths = [text.rpartition("=") for text in checkpoints]
     if any(Path(path).suffix != ".onnx" for _, _, path in paths):
         prepare(config)
-    networks = {}
+    networks: dict[str, Fill] = {}
     for name, _, path in paths:
         how = config.chosen(("runtime", "precision")) if Path(path).suffix == ".onnx" else {}
         inpainter = Inpainter(open_network(path, config.chosen(config.as_dict()), batch_size, **how))
@@ -226,17 +224,18 @@ def measure(
     """Scores by method, in the order of the photos. sheets: folder for a sheet of each, under the photo's number."""
     from src.data.images import read_rgb
 
-    found = {method: [] for method in methods}
+    found: dict[str, list[Score]] = {method: [] for method in methods}
     for i, (name, (path, hole_of)) in enumerate(group.holes.items()):
         truth = np.asarray(read_rgb(path))
-        hole = hole_of(truth.shape[:2])
+        height, width = truth.shape[:2]
+        hole = hole_of((height, width))
         filled = {}
         for method, fill in methods.items():
             start = time.perf_counter()
             filled[method] = fill(truth, hole)
             seconds = time.perf_counter() - start
             scores = score(filled[method], truth, hole)
-            found[method].append(Score(name, group.name, method, hole.mean(), *scores, seconds))
+            found[method].append(Score(name, group.name, method, float(hole.mean()), *scores, seconds))
         if sheets:
             notes = [f"{method}, {found[method][i].hole_psnr:.2f} dB in holes" for method in methods]
             sheet(truth, hole, filled, notes).save(sheets / f"{group.name}_{i}.jpg", quality=JPEG_QUALITY)
@@ -252,7 +251,7 @@ def draw_hole(name: str, shape: tuple[int, int], width: str) -> np.ndarray:
     return draw_strokes(rng, shape, *HOLE, WIDTHS[width])
 
 
-def score(filled: np.ndarray, truth: np.ndarray, hole: np.ndarray) -> tuple[float, ...]:
+def score(filled: np.ndarray, truth: np.ndarray, hole: np.ndarray) -> tuple[float, float, float, float, float]:
     """PSNR, MAE and sharpness inside the hole, PSNR and SSIM of the whole."""
     from src.evaluation.image_quality import mae, psnr, sharpness, ssim
 
@@ -276,7 +275,7 @@ def lead(name: str, found: Mapping[str, list[Score]], network: str, classical: l
     words = []
     for metric, text in (("hole_psnr", "{:+.2f} dB in holes"), ("ssim", "SSIM {:+.4f}")):
         means = {method: np.mean([getattr(each, metric) for each in scores]) for method, scores in found.items()}
-        best = max(classical, key=means.get)
+        best = max(classical, key=lambda method: means[method])
         words.append(f"{text.format(means[network] - means[best])} against {best}")
     ahead = sum(difference > 0 for difference in leads_by_photo(found, network, classical))
     scores = found[network]

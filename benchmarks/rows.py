@@ -1,6 +1,7 @@
 """What benchmarks/speed.py times of each model, and on what."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from mindspore import Tensor, nn
@@ -18,7 +19,7 @@ from src.models import get_model
 Make = Callable[..., Callable[[], object]]  # options, batch (image, mask, edge, gray) -> a call that is timed
 
 
-def network(model: str, config, **settings: object) -> nn.Cell:
+def network(model: str, config, **settings: Any) -> nn.Cell:
     """A model's network as published, but for its size."""
     info = get_model(model).info("", width=config.width, **settings)
     return get_model(model).network(info)
@@ -50,6 +51,8 @@ def upsampler(config, batch: tuple) -> Callable[[], object]:
 
 class RandomWeights:
     """A training without files: what weights are does not change what an iteration costs."""
+
+    config: Any  # of the training
 
     def load_vgg(self, network: nn.Cell, info: object, losses: tuple[str, ...], *_) -> nn.Cell | None:
         return network if any(getattr(self.config, name) for name in losses) else None

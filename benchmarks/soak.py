@@ -32,12 +32,12 @@ def main(folder: Path, seed: int = 0) -> None:
     options |= {"save_checkpoint_steps": 1, "ema_decay": 0.9}
 
     def start(name: str, *flags: str) -> subprocess.Popen:
-        command = [sys.executable, SCRIPT, *words(options | {"save_path": folder / name}), *flags]
+        command = [sys.executable, str(SCRIPT), *words(options | {"save_path": folder / name}), *flags]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     assert start("straight").wait() == 0
     with open(folder / "straight" / "metrics.csv", newline="", encoding="utf-8") as file:
-        seconds = np.median([float(row["seconds_per_iteration"]) for row in csv.DictReader(file)])
+        seconds = float(np.median([float(row["seconds_per_iteration"]) for row in csv.DictReader(file)]))
     run = folder / "killed"
     for kill in range(1, KILLS + 1):
         done = newest(run)

@@ -19,8 +19,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.parser import Parser
 from model_utils.entry import stop
 from src.errors import InputError
 
@@ -31,7 +33,7 @@ BASELINES = ("telea", "ns")
 TEST_FACES = 300
 LAST = "checkpoints/last"
 
-Options = Mapping[str, object]
+Options = dict[str, Any]
 
 FACE = {"center_crop": 89}  # pixels: the width of faces of half of CelebA's size
 TRAINING = {"image_size": 128, "batch_size": 8, "perceptual_loss_w": 0, "finetune_iter": 0}
@@ -58,7 +60,14 @@ class Run:
     short: bool = True
 
 
-AVERAGE = {"": {}, ", moving average": {"network": "generator_ema"}}
+AVERAGE: dict[str, Options] = {"": {}, ", moving average": {"network": "generator_ema"}}
+ORDERS: dict[str, Options] = {
+    "64 patches one by one": {},
+    "by confidence": {"fill_order": "confidence"},
+    "row by row": {"fill_order": "raster"},
+    "16 patches one by one": {"sequential_steps": 16},
+    "all patches at once": {"sequential_steps": 1},
+}
 RUNS = {
     "base": Run("CTSDG", CTSDG | SHORT),
     "published_edges": Run("edges and gray as published", CTSDG | SHORT | {"edge_mode": "published"}),
@@ -79,16 +88,7 @@ RUNS = {
         # The published rates are for a ResNet-50 that was trained before, and for far more iterations.
         {"model": "dgts", "style_loss_w": 0, "pretrained_resnet": "none", "gen_lr_train": 5e-4, "backbone_lr": 5e-4}
         | LONG,
-        scored={
-            f", {words}": {"upsampler_path": "upsampler", **options}
-            for words, options in {
-                "64 patches one by one": {},
-                "by confidence": {"fill_order": "confidence"},
-                "row by row": {"fill_order": "raster"},
-                "16 patches one by one": {"sequential_steps": 16},
-                "all patches at once": {"sequential_steps": 1},
-            }.items()
-        },
+        scored={f", {words}": {"upsampler_path": "upsampler", **options} for words, options in ORDERS.items()},
         short=False,
     ),
 }
@@ -96,10 +96,7 @@ FILES = ("init_checkpoint", "upsampler_path")  # options that name another run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.error = lambda message: stop(f"error: {message}", 2)
+    parser = Parser(__doc__)
     parser.add_argument("faces", type=Path)
     parser.add_argument("masks", type=Path)
     parser.add_argument("out", type=Path)
@@ -160,7 +157,7 @@ def perform(name: str, args: argparse.Namespace) -> None:
 
 def note_revision(path: Path) -> None:
     """A line for each revision of the code that a run is trained with."""
-    command = ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
     revision = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
     before = noted_revisions(path)
     if before[-1:] != [revision]:
@@ -177,7 +174,7 @@ def call(part: str, entry_point: str, options: Options, args: argparse.Namespace
     """An entry point in a process of its own; where it fails, so does the study, with its exit code."""
     options = options | {name: args.out / options[name] / "run" / LAST for name in FILES if name in options}
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    command = [sys.executable, ROOT / "benchmarks" / "ablation.py", part, entry_point, *words, *more]
+    command = [sys.executable, str(ROOT / "benchmarks" / "ablation.py"), part, entry_point, *words, *more]
     code = subprocess.run(command, check=False).returncode
     if code:
         sys.exit(code)
@@ -190,7 +187,7 @@ def study_table(out: Path) -> str:
         f"| | Name | Revision | Iterations | Hours | {buckets} |",
         f"|---|---|---|---:|---:|{'---|' * len(BUCKETS)}",
     ]
-    rows = {}
+    rows: dict[str | tuple[str, int], str] = {}
     for name, run in RUNS.items():
         for i, words in enumerate(run.scored):
             path = out / name / f"scores{i}" / "metrics.json"

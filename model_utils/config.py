@@ -122,7 +122,7 @@ def read_mapping(loader: yaml.SafeLoader, node: yaml.Node, section: str = "") ->
 
 def read_options(path: str | Path, options: Mapping[str, Option]) -> dict[str, dict[str, Value]]:
     """What a yaml file gives options, by section. Raises InputError for an unknown name or a wrong value."""
-    sections = {"": {}}
+    sections: dict[str, dict[str, Value]] = {"": {}}
     for place, section, name, value in read_yaml(path):
         if section and section not in models():
             near = did_you_mean(section, models())
@@ -158,10 +158,12 @@ def read_schema() -> Mapping[str, Option]:
             continue
         with suppress(ValueError):  # 2e-4 again
             default = float(default) if isinstance(default, str) else default
-        if type(default) not in EXPECTED:
+        if not isinstance(default, Value):
             raise InputError(f"{place}: {name} {default!r}: expected one value")
         group, comment = comments.get(name, ("", ""))
-        rule, only, text = re.fullmatch(r"(?:\((.+?)\)\s*)?(?:\[(.+?)\]\s*)?(.*)", comment).groups("")
+        match = re.fullmatch(r"(?:\((.+?)\)\s*)?(?:\[(.+?)\]\s*)?(.*)", comment)
+        assert match  # the last group takes anything
+        rule, only, text = match.groups("")
         rule = " | ".join(models()) if name == MODEL else rule
         options[name] = Option(name, default, rule, text, group, tuple(re.findall(r"\w+", only)))
     for model, values in read_options(DEFAULT_CONFIG, options).items():
@@ -190,7 +192,7 @@ class Config:
         """
         return name in self._chosen
 
-    def chosen(self, names: Iterable[str]) -> dict[str, Value]:
+    def chosen(self, names: Iterable[str]) -> dict[str, Any]:
         """Those of `names` that were given, with their values."""
         return {name: self._values[name] for name in names if self.given(name)}
 
@@ -223,7 +225,7 @@ def build_parser(options: Mapping[str, Option], description: str) -> argparse.Ar
             values = {"default": str(option.default).lower() if kind is bool else option.default, **option.defaults}
             defaults = ", ".join(f"{name}: {value}" for name, value in values.items() if value != "")
             text = f"{rule}{option.help}{only} ({defaults})".removesuffix(" ()").replace("%", "%%")
-            alone = {"nargs": "?", "const": True} if kind is bool else {}
+            alone: dict[str, Any] = {"nargs": "?", "const": True} if kind is bool else {}
             group.add_argument(f"--{option.name}", type=option.parse, metavar=kind.__name__, help=text, **alone)
     return parser
 

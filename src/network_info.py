@@ -55,12 +55,12 @@ class NetworkInfo:
         return replace(self, settings={**self.settings, **settings})
 
     @classmethod
-    def of(cls, facts: Mapping[str, object], kinds: Mapping[str, type]) -> "NetworkInfo":
+    def of(cls, facts: Mapping[str, Any], kinds: Mapping[str, type]) -> "NetworkInfo":
         """The inverse of `facts`. kinds: types of settings, which may be missing.
 
         Raises ValueError for a value of another type.
         """
-        for name, kind in (RECORD | kinds).items():
+        for name, kind in {**RECORD, **kinds}.items():
             value = facts.get(name, kind())
             if type(value) is not kind and not (kind is float and type(value) is int):
                 raise ValueError(f"its network's {name} is {value!r}, which cannot be")

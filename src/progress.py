@@ -61,7 +61,7 @@ class Progress:
 
     def _pace(self, now: float) -> list[str]:
         """Rate and time left, once there is something to tell them from."""
-        since, first = self.start
+        since, first = self.start or (now, self.done)
         if self.done == first:
             return []
         seconds = (now - since) / (self.done - first)

@@ -4,7 +4,7 @@ A table has one row for each module: our name, then its name elsewhere, a column
 the official state dict. A row may also name a single array.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from mindspore import nn
@@ -73,7 +73,7 @@ def pair_names(table: tuple, column: int, shapes: dict[str, tuple]) -> list[tupl
 
 
 def take(
-    source: dict[str, np.ndarray], pairs: list[tuple[str | None, str]], shapes: dict[str, tuple], where: str
+    source: dict[str, np.ndarray], pairs: Sequence[tuple[str | None, str]], shapes: dict[str, tuple], where: str
 ) -> dict[str, np.ndarray]:
     """Their arrays under our names. Where two of theirs are one of ours the last counts, as it does in PyTorch.
 

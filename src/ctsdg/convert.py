@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,7 @@ def from_official(path: Path, output: Path, seamless: bool, edge_mode: str, imag
         raise InputError(f"{path} is no CTSDG checkpoint: it holds {found}, not n_iter, generator, discriminator")
     states = {name: as_arrays(content[name], f"{path} ({name})") for name in NETWORKS}
     width = infer_width(channel_counts(states["generator"], PYTORCH), scaled)
-    settings = {"width": width, "seamless": seamless, "edge_mode": edge_mode, "image_size": image_size}
+    settings: dict[str, Any] = {"width": width, "seamless": seamless, "edge_mode": edge_mode, "image_size": image_size}
 
     output.mkdir()
     for name, state in states.items():
@@ -123,7 +124,7 @@ def to_official(path: Path, output: Path, seamless: bool) -> str:
 
     seamless: the user knows that the weights are for --seamless true, as benchmarks/published_training.py takes them
     """
-    content = {}
+    content: dict[str, Any] = {}
     for name in NETWORKS:
         file = read_network(path, name)
         file.check(("ctsdg", name), instead="a checkpoint folder")
@@ -181,7 +182,7 @@ def layout(name: str, width: float, column: int) -> tuple[dict[str, tuple], list
 def official_state(arrays: dict[str, np.ndarray], pairs: list, batches_tracked: int) -> dict[str, np.ndarray]:
     """The official state dict, in its order."""
     tracked = np.array(batches_tracked, np.int64)
-    return {theirs: arrays.get(KEPT + theirs, tracked if ours is None else arrays.get(ours)) for ours, theirs in pairs}
+    return {theirs: arrays.get(KEPT + theirs, tracked if ours is None else arrays[ours]) for ours, theirs in pairs}
 
 
 def channel_counts(generator: dict[str, np.ndarray], column: int) -> dict[int, int]:

@@ -29,7 +29,7 @@ class Encoder(nn.Cell):
 
     def __init__(self, in_channels: int, width: float) -> None:
         super().__init__()
-        stages = []
+        stages: list[nn.Cell] = []
         for out_channels, kernel_size in ENCODER_STAGES:  # each stage halves H and W
             out_channels = scaled(out_channels, width)
             first = not stages

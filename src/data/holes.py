@@ -55,10 +55,10 @@ def _scratches(rng: np.random.Generator, side: int) -> np.ndarray:
         for _ in range(int(rng.integers(4, 16))):
             start, angle = (round(x), round(y)), angle + bend
             x, y = x + side / 12 * math.cos(angle), y + side / 12 * math.sin(angle)
-            cv2.line(hole, start, (round(x), round(y)), 1, width)
+            cv2.line(hole, start, (round(x), round(y)), (1,), width)
     for _ in range(rng.integers(0, 30)):
-        centre = tuple(int(c) for c in rng.integers(0, side, 2))
-        cv2.circle(hole, centre, int(rng.integers(1, 8)), 1, -1)
+        centre = rng.integers(0, side, 2).tolist()
+        cv2.circle(hole, centre, int(rng.integers(1, 8)), (1,), -1)
     return hole.astype(bool)
 
 
@@ -79,7 +79,7 @@ def _blobs(rng: np.random.Generator, side: int, radius: int) -> np.ndarray:
         else:
             corners = rng.normal(0, 0.7, (int(rng.integers(4, 9)), 2))
             points = cv2.convexHull((centre + corners * axes).astype(np.float32))
-        cv2.fillPoly(hole, [np.round(points).astype(np.int32)], 1)
+        cv2.fillPoly(hole, [np.round(points).astype(np.int32)], (1,))
     return hole.astype(bool)
 
 

@@ -230,7 +230,7 @@ def fault(path: Path, center_crop: int = 0) -> str:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            marker = END_MARKERS.get(image.format, b"")
+            marker = END_MARKERS.get(image.format or "", b"")
         if center_crop > min(width, height):
             return f"{width}x{height} pixels, smaller than center_crop {center_crop}"
         if not _ends_with(path, marker):
@@ -254,6 +254,6 @@ def reason(error: Exception) -> str:
         return "not a picture file"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if isinstance(error, Image.DecompressionBombError):
+    if isinstance(error, Image.DecompressionBombError) and Image.MAX_IMAGE_PIXELS:
         return f"more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller"
     return " ".join(str(error).split()) or type(error).__name__

@@ -37,7 +37,7 @@ def read_mask_gray(path: str | Path, upright: bool = False) -> np.ndarray:
     if "A" in image.getbands():
         *colour, alpha = image.convert("RGBA").split()
         low, high = alpha.getextrema()
-        if low < high and all(band.getextrema()[0] == band.getextrema()[1] for band in colour):
+        if low != high and all(band.getextrema()[0] == band.getextrema()[1] for band in colour):
             return np.asarray(alpha)
     return np.asarray(image.convert("L"))
 
@@ -146,7 +146,7 @@ def draw_strokes(
     num_pixels = math.prod(shape)
     fewest, most = math.ceil(hole_min * num_pixels), math.floor(hole_max * num_pixels)
     target = int(rng.integers(fewest, max(fewest, most) + 1))
-    widths = BRUSH_WIDTH if pixels is None else tuple(width / min(shape) for width in pixels)
+    widths = BRUSH_WIDTH if pixels is None else (pixels[0] / min(shape), pixels[1] / min(shape))
 
     hole = np.zeros(shape, np.uint8)
     while cv2.countNonZero(hole) < target:
@@ -167,8 +167,8 @@ def _draw_stroke(rng: np.random.Generator, hole: np.ndarray, target: int, widths
         length = rng.uniform(*SEGMENT_LENGTH) * size
         start, end = (round(x), round(y)), (round(x + length * math.cos(angle)), round(y + length * math.sin(angle)))
         before = hole.copy()
-        cv2.line(hole, start, end, 1, width)
-        cv2.circle(hole, end, width // 2, 1, -1)
+        cv2.line(hole, start, end, (1,), width)
+        cv2.circle(hole, end, width // 2, (1,), -1)
 
         excess = cv2.countNonZero(hole) - target
         if excess >= 0:

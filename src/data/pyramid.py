@@ -54,7 +54,7 @@ def double(image: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
 
 
 def _sum_of_four(x: np.ndarray, dtype: type) -> np.ndarray:
-    total = x[::2, ::2].astype(dtype)
+    total: np.ndarray = x[::2, ::2].astype(dtype)
     for part in (x[::2, 1::2], x[1::2, ::2], x[1::2, 1::2]):
         total += part
     return total

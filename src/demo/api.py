@@ -4,7 +4,7 @@ import asyncio
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -64,20 +64,22 @@ def read_form(form: Mapping[str, UploadFile | str], folder: Path, filler: Filler
     unknown = sorted(set(form) - set(FIELDS))
     if unknown:
         raise InputError(f"there is no field {unknown[0]!r}; the fields are {', '.join(FIELDS)}")
+    names = {}
     for name in ("picture", "mask"):
         upload = form.get(name)
         if not isinstance(upload, UploadFile):
             raise InputError(f"{name} is missing; send it as a file, with curl -F {name}=@file.png")
-        if re.search(r"[/\\\0]", upload.filename) or upload.filename in (".", ".."):
+        names[name] = upload.filename or ""
+        if re.search(r"[/\\\0]", names[name]) or names[name] in (".", ".."):
             raise InputError(f"the name of the {name} is a path; send the file's name alone")
         with open(folder / name, "wb") as file:
             shutil.copyfileobj(upload.file, file)
     choice = choose(filler.choices, form.get("weights"), form.get("runtime"))
     picture = accept_picture(folder / "picture", filler.limits)
-    return Task(picture, accept(folder / "mask", filler.limits), choice), stem_of(form["picture"].filename)
+    return Task(picture, accept(folder / "mask", filler.limits), choice), stem_of(names["picture"])
 
 
-def choose(choices: list[Choice], weights: object, runtime: object) -> Choice:
+def choose(choices: Sequence[Choice], weights: object, runtime: object) -> Choice:
     """The first choice of those weights and that runtime; None: any. Raises InputError."""
     for choice in choices:
         if weights in (None, choice[0]) and runtime in (None, choice[1]):

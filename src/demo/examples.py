@@ -38,6 +38,6 @@ def write_examples(folder: Path) -> list[Example]:
         size = np.array(photo.shape[1::-1])
         strokes = np.zeros(photo.shape[:2], np.uint8)
         points = [np.rint(np.array(line) * size / 1000).astype(np.int32) for line in lines]
-        cv2.polylines(strokes, points, False, 1, width)
+        cv2.polylines(strokes, points, False, (1,), width)
         examples.append(Example(path, strokes > 0))
     return examples

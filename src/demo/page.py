@@ -10,6 +10,7 @@ from pathlib import Path
 
 import gradio as gr
 import numpy as np
+from gradio.components.image_editor import EditorValue
 from PIL import Image
 
 from ..errors import InputError
@@ -61,13 +62,13 @@ def small(image: Image.Image) -> Image.Image:
     return image.resize([times * side for side in image.size], Image.Resampling.NEAREST)
 
 
-def drawn(image: Image.Image, strokes: np.ndarray | None = None) -> dict:
+def drawn(image: Image.Image, strokes: np.ndarray | None = None) -> EditorValue:
     """The editor's value: a picture to paint on, and what is painted on it, bool (H, W) of the same size."""
     colour = (*bytes.fromhex(BRUSH[0][1:]), round(255 * BRUSH[1]))
     layer = np.zeros((image.height, image.width, 4), np.uint8)
     if strokes is not None:
         layer[strokes] = colour
-    layers = [] if strokes is None else [Image.fromarray(layer)]
+    layers: list = [] if strokes is None else [Image.fromarray(layer)]
     return {"background": image, "layers": layers, "composite": None}
 
 
@@ -77,7 +78,7 @@ class Page:
     def __init__(self, filler: Filler, folder: Path) -> None:
         self.filler, self.folder = filler, folder
         self.examples = write_examples(folder / "examples")
-        self.running: dict[str, Task] = {}  # by the page's session
+        self.running: dict[str | None, Task] = {}  # by the page's session
 
     def open_upload(self, upload: str, visit: Visit | None) -> tuple:
         """Of a picture, opened, dropped or pasted."""

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
+from types import FrameType
 
 # Before Gradio is imported: no telemetry, and no requests to anywhere.
 os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -59,7 +60,7 @@ class Server(uvicorn.Server):
         if opened.exception():
             self.should_exit = True
 
-    def handle_exit(self, *signal: object) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.filler.stop()
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that streams are cut is meant
-        super().handle_exit(*signal)
+        super().handle_exit(sig, frame)

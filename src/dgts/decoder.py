@@ -205,7 +205,7 @@ class StructureTextureDecoder(nn.Cell):
 
         -> these n (B, n, D), their attention in the last layer (B, n, R), what each layer knows with the known token
         """
-        new_layers, attention, keep = (), None, self.dropout(x, key)
+        new_layers, keep = (), self.dropout(x, key)
         for i in range(LAYERS):
             x, attention, known = self.layers[i](x, index, layers[i], references[i], mixing, keep[i])
             new_layers += (known,)
@@ -260,8 +260,9 @@ class StructureTextureDecoder(nn.Cell):
     def _rest(self, given: dict, state: dict) -> Tensor:
         """The pixels of all patches left, at once: (B, N, 3 8 8), 0 elsewhere."""
         left = state["left"]
+        batch, patches = left.shape
         x = ops.cat((state["token"], given["tokens"]), axis=1)
-        mixing, key = mixing_matrix(*left.shape, self.matching_lambda), given["key"] + 1 + self.sequential_steps
+        mixing, key = mixing_matrix(batch, patches, self.matching_lambda), given["key"] + 1 + self.sequential_steps
         x, _, _ = self.decode(x, state["index"], state["layers"], given["references"], mixing, key)
         return left.expand_dims(2) * given["hole"] * ops.dense(x, *given["pixel_head"])
 

@@ -47,8 +47,8 @@ class GeneratorLoss(nn.Cell):
 
         perceptual, style = 0.0, 0.0
         if self.vgg is not None:
-            whole, hole_alone = self._features(completed, hole)
-            true_whole, true_hole_alone = self._features(truth, hole)
+            whole, hole_alone = self._split(self.vgg(ops.cat((completed, completed * hole))))
+            true_whole, true_hole_alone = self._split(self.vgg(ops.cat((truth, truth * hole))))
             perceptual = perceptual_loss(whole, true_whole)
             style = style_loss(hole_alone, true_hole_alone)
 
@@ -56,9 +56,10 @@ class GeneratorLoss(nn.Cell):
         w = self.weights
         return w.hole * hole_loss + w.perceptual * perceptual + w.style * style, terms, completed
 
-    def _features(self, picture: Tensor, hole: Tensor) -> tuple:
-        """Those of PERCEPTUAL_TAPS of the picture, and of STYLE_TAPS of its hole alone, from one pass."""
-        features, batch = self.vgg(ops.cat((picture, picture * hole))), picture.shape[0]
+    def _split(self, features: tuple) -> tuple:
+        """Of a batch of pictures and, behind them, of their holes alone: PERCEPTUAL_TAPS of the former, STYLE_TAPS of
+        the latter."""
+        batch = features[0].shape[0] // 2
         whole, hole_alone = (), ()
         for feature in features[: len(PERCEPTUAL_TAPS)]:
             whole += (feature[:batch],)

@@ -1,5 +1,7 @@
 """One iteration of the training of DGTS's generator as one graph."""
 
+from typing import Any
+
 from mindspore import nn
 
 from ..training.train_step import TrainOneStepCell
@@ -13,7 +15,7 @@ class DGTSTrainOneStepCell(TrainOneStepCell):
     Options are those of TrainOneStepCell.
     """
 
-    def __init__(self, loss: GeneratorLoss, optimizer: nn.Optimizer, **options: object) -> None:
+    def __init__(self, loss: GeneratorLoss, optimizer: nn.Optimizer, **options: Any) -> None:
         loss.set_train()
         if loss.vgg is not None:
             loss.vgg.set_train(False)

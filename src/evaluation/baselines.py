@@ -4,6 +4,7 @@ scikit-image's, the last is solved with SciPy. Where opencv-contrib-python-headl
 its frequency selective reconstruction (Genser et al., 2018), the fast one."""
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -58,9 +59,12 @@ def solve_laplace(values: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return result
 
 
+xphoto: Any = getattr(cv2, "xphoto", None)  # of opencv-contrib
+
+
 def _frequency_selective(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     filled = image.copy()
-    cv2.xphoto.inpaint(image, np.where(hole, 0, 255).astype(np.uint8), filled, cv2.xphoto.INPAINT_FSR_FAST)
+    xphoto.inpaint(image, np.where(hole, 0, 255).astype(np.uint8), filled, xphoto.INPAINT_FSR_FAST)
     return filled
 
 
@@ -70,7 +74,7 @@ BASELINES = {
     "biharmonic": _biharmonic,
     "harmonic": _harmonic,
 }
-if hasattr(cv2, "xphoto"):
+if xphoto:
     BASELINES["fsr"] = _frequency_selective
 
 

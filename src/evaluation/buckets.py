@@ -49,7 +49,8 @@ class Score:
     mae: float
     lpips: float | None = None
     lpips_vgg: float | None = None
-    features: tuple[np.ndarray, np.ndarray] | None = None  # (2048,) each, for FID: of the composite and of the truth
+    # (2048,) each, for FID: of the composite and of the truth.
+    features: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
 
     @property
     def bucket(self) -> str:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,7 @@ class Evaluation:
             "batch_size": batch_size,
         }
 
-    def distances(self, composites: np.ndarray, truths: np.ndarray, batch_size: int) -> list[dict[str, float]]:
+    def distances(self, composites: np.ndarray, truths: np.ndarray, batch_size: int) -> list[dict[str, Any]]:
         """Of each pair (3, S, S), by the metrics that networks compute."""
         pair, names = [composites, truths], [name for name in self.networks if name != FID]
         columns = {name: run_batches(self.networks[name], pair, batch_size)[0] for name in names}
@@ -90,11 +91,12 @@ class Evaluation:
         """(B, 3, S, S) -> (B, 2048), where FID is asked for."""
         if FID not in self.networks:
             return [None] * len(images)
-        return run_batches(self.networks[FID], [images], batch_size)[0]
+        return list(run_batches(self.networks[FID], [images], batch_size)[0])
 
 
 def score(sample: EvaluationSample, composite: np.ndarray, protocol: Protocol) -> Score:
     """PSNR, SSIM and MAE of one completed picture (3, S, S)."""
     # Both come from [-1, 1] by the same arithmetic, so that known pixels stay exactly equal.
     ours, truth = ((array.transpose(1, 2, 0) + 1) / 2 for array in (composite, sample.image))
-    return Score(sample.name, hole_ratio(sample.mask), *(metric(ours, truth, protocol) for metric in (psnr, ssim, mae)))
+    scores = psnr(ours, truth, protocol), ssim(ours, truth, protocol), mae(ours, truth, protocol)
+    return Score(sample.name, hole_ratio(sample.mask), *scores)

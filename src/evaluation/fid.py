@@ -25,4 +25,4 @@ def _deviations(features: np.ndarray) -> np.ndarray:
     if count < 2:
         raise ValueError(f"{count} feature vectors have no covariance")
     x = (features - features.mean(axis=0)) / np.sqrt(count - 1)
-    return np.linalg.qr(x, mode="r") if count > dimensions else x
+    return np.asarray(np.linalg.qr(x, mode="r")) if count > dimensions else x

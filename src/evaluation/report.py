@@ -74,7 +74,7 @@ def contact_sheet(evaluation: Evaluation) -> Image.Image:
 
 def extremes(scores: Scores) -> list[tuple[str, int]]:
     """("0-20%, best", number of that picture) and so on: by PSNR, each picture once."""
-    chosen = {}
+    chosen: dict[int, str] = {}
     for bucket, _ in BUCKETS:
         order = [i for i, score in enumerate(scores.scores) if score.bucket == bucket]
         order.sort(key=lambda i: scores.scores[i].psnr, reverse=True)

@@ -6,7 +6,7 @@ calling the head with the next state, or calls the exit, which goes on behind th
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -39,7 +39,7 @@ class Again(NamedTuple):
     arguments: tuple
 
 
-def first_argument(translator: "Translator", node: Node, *inputs: object) -> object:
+def first_argument(translator: "Translator", node: Node, *inputs: Any) -> Any:
     return inputs[0]
 
 
@@ -92,11 +92,11 @@ class Translator:
             name: graph.constant(array, name=name.removeprefix(prefix)) for name, array in mindir.parameters.items()
         }
 
-    def run(self, function: Function, arguments: Sequence) -> object:
+    def run(self, function: Function, arguments: Sequence) -> Any:
         """What a function returns: its nodes one after the other."""
         values = dict(zip(function.inputs, arguments, strict=True))
 
-        def value(name: str) -> object:
+        def value(name: str) -> Any:
             for names in (values, self.known, self.mindir.constants):
                 if name in names:
                     return names[name]
@@ -106,7 +106,7 @@ class Translator:
             values[node.output] = self.apply(node, [value(name) for name in node.inputs])
         return value(function.output)
 
-    def apply(self, node: Node, inputs: Sequence) -> object:
+    def apply(self, node: Node, inputs: Sequence) -> Any:
         if node.kind in STRUCTURE:
             return STRUCTURE[node.kind](self, node, *inputs)
         result = ROWS[node.kind](self.graph, node, *inputs)
@@ -114,7 +114,7 @@ class Translator:
             return replace(result, type=node.result)
         return tuple(x and replace(x, type=kind) for x, kind in zip(result, node.result, strict=False))
 
-    def call(self, callee: "str | Switch", arguments: tuple) -> object:
+    def call(self, callee: "str | Switch", arguments: tuple) -> Any:
         if isinstance(callee, Switch):
             return self.choose(callee, arguments)
         if callee in self.open:
@@ -123,7 +123,7 @@ class Translator:
             return self.loop(callee, arguments)
         return self.run(self.mindir.functions[callee], arguments)
 
-    def choose(self, switch: Switch, arguments: tuple) -> object:
+    def choose(self, switch: Switch, arguments: tuple) -> Any:
         """A call of one of two functions: in the head of a loop the Switch itself, else a condition (`and`, `or`)."""
         functions = (switch.if_true, switch.if_false)
         if self.open and any(self.open[-1] in self.reached[function.function] for function in functions):
@@ -134,7 +134,7 @@ class Translator:
             raise InputError(f"{switch.if_true.function}: only conditions can be chosen between; export a .mindir file")
         return self.select(switch.condition, yes, no)
 
-    def loop(self, head: str, arguments: tuple) -> object:
+    def loop(self, head: str, arguments: tuple) -> Any:
         """What comes behind a loop."""
         outside = self.scope
         first = self.enter(head, arguments)
@@ -204,7 +204,8 @@ def replaced(arguments: Sequence, places: Sequence[int], values: Sequence) -> tu
 
 def reached(name: str, mindir: Mindir) -> frozenset[str]:
     """The functions that a function may call, directly or through others."""
-    found, waiting = set(), [name]
+    found: set[str] = set()
+    waiting = [name]
     while waiting:
         for node in mindir.functions[waiting.pop()].nodes:
             new = {x for x in node.inputs if x in mindir.functions} - found

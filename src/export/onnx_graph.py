@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,10 +31,12 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        assert self.type, self.name
         return self.type.shape
 
     @property
     def dtype(self) -> np.dtype:
+        assert self.type, self.name
         return self.type.dtype
 
 
@@ -62,14 +65,14 @@ class OnnxGraph:
         self.scope = Scope()
         self.constants: dict[str, np.ndarray] = {}
         self.tiled: dict[str, Tensor] = {}  # results of Tile along axes of length 1, and what it repeats there
-        self._known: dict[tuple, Tensor] = {}
+        self._known: dict[str | tuple, Tensor] = {}
         self._count = 0
 
     def new(self, kind: str, scope: Scope, type: TensorType | None = None) -> Tensor:
         self._count += 1
         return Tensor(f"{kind}_{self._count}", scope, type)
 
-    def constant(self, value: object, dtype: object = None, name: str = "") -> Tensor:
+    def constant(self, value: Any, dtype: np.dtype | None = None, name: str = "") -> Tensor:
         """The same value twice is one constant, unless it has a name."""
         array = np.asarray(value, dtype)
         key = name or (array.dtype, array.shape, array.tobytes())
@@ -80,7 +83,11 @@ class OnnxGraph:
             self._known[key] = tensor
         return self._known[key]
 
-    def op(self, kind: str, *inputs: object, outputs: int = 1, **attributes: object) -> Tensor | tuple[Tensor, ...]:
+    def op(self, kind: str, *inputs: object, **attributes: object) -> Tensor:
+        """The result of an operator that has one; see `results`."""
+        return self.results(kind, *inputs, outputs=1, **attributes)[0]
+
+    def results(self, kind: str, *inputs: object, outputs: int, **attributes: object) -> tuple[Tensor, ...]:
         """The results of an operator. Inputs that are no Tensor become constants; None is an input left out.
 
         It stands where the innermost of its inputs does, so what a loop would compute anew in each round, from values
@@ -91,7 +98,7 @@ class OnnxGraph:
         results = tuple(self.new(kind, scope) for _ in range(outputs))
         names = tuple("" if x is None else x.name for x in tensors)
         scope.nodes.append(Operator(kind, names, tuple(x.name for x in results), attributes))
-        return results[0] if outputs == 1 else results
+        return results
 
     def loop(self, scope: Scope, condition: Tensor, state: Sequence[Tensor], body: Body) -> list[Tensor]:
         """A loop in `scope`: the state when the condition no longer holds."""
@@ -138,8 +145,12 @@ def protobuf(node: Operator) -> onnx.NodeProto:
     attributes = dict(node.attributes)
     if node.body:
         nodes, _ = needed(node.body.scope, node.body.outputs)
-        values = ([value_info(x) for x in tensors] for tensors in (node.body.inputs, node.body.outputs))
-        attributes["body"] = helper.make_graph([protobuf(inner) for inner in nodes], node.outputs[0], *values)
+        attributes["body"] = helper.make_graph(
+            [protobuf(inner) for inner in nodes],
+            node.outputs[0],
+            [value_info(x) for x in node.body.inputs],
+            [value_info(x) for x in node.body.outputs],
+        )
     return helper.make_node(node.kind, node.inputs, node.outputs, name=node.outputs[0], **attributes)
 
 

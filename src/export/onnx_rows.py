@@ -5,6 +5,7 @@ number, a tuple or an array. It returns the node's result, or a tuple of its res
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def indices(graph: OnnxGraph, x: Tensor) -> Tensor:
     return cast(graph, x, np.dtype(np.int64))
 
 
-def swapped(graph: OnnxGraph, x: object, swap: bool = True) -> object:
+def swapped(graph: OnnxGraph, x: Any, swap: bool = True) -> Any:
     """The last two axes exchanged."""
     if not swap:
         return x
@@ -220,6 +221,7 @@ def overlapped(graph: OnnxGraph, x: Tensor, shape: tuple[int, ...], axis: int) -
         ends[:, axis] = i, shape[1] - 1 - i
         part = graph.op("Pad", part, ends.reshape(-1))
         total = part if total is None else graph.op("Add", total, part)
+    assert total
     return total
 
 
@@ -248,7 +250,7 @@ def slice_of_size(graph, node, x, begin, size):
 
 
 def split(graph, node, x, axis, count):
-    return graph.op("Split", x, outputs=count, axis=axis, num_outputs=count)
+    return graph.results("Split", x, outputs=count, axis=axis, num_outputs=count)
 
 
 def stack(graph, node, parts):

@@ -5,7 +5,7 @@ MindSpore has no public description of the format; `mindspore.train.mind_ir_pb2`
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from mindspore.train import mind_ir_pb2
@@ -27,8 +27,8 @@ class Node(NamedTuple):
     kind: str  # the primitive's name, or CALL
     inputs: tuple[str, ...]  # names of constants, parameters and earlier results; a called function comes first
     output: str
-    attributes: Mapping[str, object]
-    result: object  # TensorType, or a tuple of them, or None where it is no tensor
+    attributes: Mapping[str, Any]
+    result: Any  # TensorType, or a tuple of them, or None where it is no tensor
     layer: str  # where in the network it stands
 
 
@@ -42,7 +42,7 @@ class Mindir(NamedTuple):
     main: Function
     input_types: tuple[TensorType, ...]  # of `main`
     functions: Mapping[str, Function]
-    constants: Mapping[str, object]  # number, text, tuple, None, or an array
+    constants: Mapping[str, Any]  # number, text, tuple, None, or an array
     parameters: Mapping[str, np.ndarray]
 
 
@@ -84,7 +84,7 @@ def read_node(node: "mind_ir_pb2.NodeProto", primitives: Mapping) -> Node:
     return Node(kind, tuple(node.input), node.output[0], attributes, own.get("shape"), node.domain)
 
 
-def read_attribute(attribute: "mind_ir_pb2.AttributeProto") -> object:
+def read_attribute(attribute: "mind_ir_pb2.AttributeProto") -> Any:
     """Number, text, tuple, array (a constant's value), TensorType (a result's), None."""
     kinds = mind_ir_pb2.AttributeProto
     if attribute.type in (kinds.TUPLE, kinds.LIST):

@@ -25,6 +25,7 @@ class Sample(NamedTuple):
 
 # Yields samples that do not depend on each other, gets their completions: float32 (S, S, 3), 0 … 255.
 Filling = Generator[list[Sample], Sequence[np.ndarray], np.ndarray]
+FillingInPlace = Generator[list[Sample], Sequence[np.ndarray], None]
 
 
 def fill_by_scales(image: np.ndarray, hole: np.ndarray, side: int) -> Filling:
@@ -41,17 +42,18 @@ def fill_by_scales(image: np.ndarray, hole: np.ndarray, side: int) -> Filling:
     return result
 
 
-def _fill_region(image: np.ndarray, hole: np.ndarray, region: Box, side: int) -> Filling:
+def _fill_region(image: np.ndarray, hole: np.ndarray, region: Box, side: int) -> FillingInPlace:
     """Fill the holes within a region of the image, in place."""
     image, hole = image[region.part], hole[region.part]
     radius = fill_radius(side)
     scales = [Scale(image, hole, hole, radius)]
     while not scales[-1].is_coarsest(side):
         scales.append(scales[-1].coarser())
-    coarser = None
-    for scale in reversed(scales):
-        coarser = yield from scale.fill(coarser, side)
-    image[hole] = _as(coarser[hole], image.dtype)
+    *finer, coarsest = scales
+    filled = yield from coarsest.fill(None, side)
+    for scale in reversed(finer):
+        filled = yield from scale.fill(filled, side)
+    image[hole] = _as(filled[hole], image.dtype)
 
 
 class Scale:
@@ -136,7 +138,7 @@ def _weight(side: int) -> np.ndarray:
     return np.outer(hann, hann).astype(np.float32)[..., None]
 
 
-def _margins(shape: tuple[int, int], side: int) -> list[tuple[int, int]]:
+def _margins(shape: Sequence[int], side: int) -> list[tuple[int, int]]:
     """Of an image in the middle of a square: before and behind, for both axes."""
     return [((side - length) // 2, side - length - (side - length) // 2) for length in shape]
 
@@ -148,7 +150,7 @@ def _sample(image: np.ndarray, known: np.ndarray, side: int) -> Sample:
     return Sample(np.pad(image, [*margins, (0, 0)], "symmetric"), np.pad(known, margins, "symmetric"))
 
 
-def _without_margins(square: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _without_margins(square: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     (top, _), (left, _) = _margins(shape, len(square))
     return square[top : top + shape[0], left : left + shape[1]]
 
@@ -158,7 +160,7 @@ def _as(filling: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.rint(filling / _unit(dtype)).clip(0, np.iinfo(dtype).max).astype(dtype)
 
 
-def _together(fillings: Sequence[Filling]) -> Filling:
+def _together(fillings: Sequence[FillingInPlace]) -> FillingInPlace:
     """Several fillings at once: what they wait for at the same time is yielded as one list."""
     waiting = [(filling, samples) for filling in fillings if (samples := next(filling, None)) is not None]
     while waiting:

@@ -7,6 +7,7 @@ completed = inpainter(image, mask)
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ class Inpainter:
     Without one, the weights that ship, as an ONNX file.
     """
 
-    def __init__(self, network: RunnableNetwork | str | Path | None = None, **options: object) -> None:
+    def __init__(self, network: RunnableNetwork | str | Path | None = None, **options: Any) -> None:
         if network is None:
             network = shipped_network()
         if not isinstance(network, RunnableNetwork):
@@ -65,7 +66,8 @@ class Inpainter:
 
     def fill_all(self, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
         """`fill` for many, in order: windows of as many images as a batch takes go through the network together."""
-        pairs, waiting = iter(pairs), []
+        pairs = iter(pairs)
+        waiting: list[_Job] = []
         while True:
             for image, hole in pairs:
                 waiting.append(_Job(self._filling(image, hole)))
@@ -90,7 +92,8 @@ class Inpainter:
 
     def _advance(self, jobs: list["_Job"]) -> None:
         """Run the windows that images wait for."""
-        samples, outputs = [sample for job in jobs for sample in job.samples], []
+        samples = [sample for job in jobs for sample in job.samples]
+        outputs: list[np.ndarray] = []
         for first in range(0, len(samples), self.batch_size):
             outputs.extend(self._complete_samples(samples[first : first + self.batch_size]))
         start = 0
@@ -124,12 +127,14 @@ class Inpainter:
 class _Job:
     """An image on its way: the windows it waits for, and at last the result."""
 
+    result: np.ndarray  # once it is done
+
     def __init__(self, filling: Filling) -> None:
-        self.filling, self.samples, self.done, self.result = filling, [], False, None
+        self.filling, self.done = filling, False
         self.send(None)
 
     def send(self, outputs: list[np.ndarray] | None) -> None:
         try:
-            self.samples = self.filling.send(outputs)
+            self.samples: list[Sample] = next(self.filling) if outputs is None else self.filling.send(outputs)
         except StopIteration as stop:
             self.samples, self.done, self.result = [], True, stop.value

@@ -59,8 +59,8 @@ def list_jobs(image: str, mask: str, output: str, output_format: str = "", quali
         raise InputError(f"--quality {quality}: no output is JPEG or WebP, the formats that have it; leave it out")
     _refuse_doubles(images, outputs)
 
-    masks = masks_by_name(mask) if Path(mask).is_dir() else None
-    whole = None if masks is not None else list_images(mask)[0]
+    masks = masks_by_name(mask) if Path(mask).is_dir() else {}
+    whole = None if Path(mask).is_dir() else list_images(mask)[0]
     names = [_name(path, root) for path in images]
     return [
         Job(path, whole or masks.get(name), output) for path, name, output in zip(images, names, outputs, strict=True)
@@ -79,7 +79,7 @@ def _renamed(path: Path, output_format: str) -> Path:
 
 def masks_by_name(root: str) -> dict[str, Path]:
     """Pictures under `root` by their path below it without suffix. Raises InputError if two share one."""
-    found = {}
+    found: dict[str, Path] = {}
     for path in list_images(root):
         name = _name(path, Path(root))
         if name in found:
@@ -89,7 +89,7 @@ def masks_by_name(root: str) -> dict[str, Path]:
 
 
 def _refuse_doubles(images: Iterable[Path], outputs: Iterable[Path]) -> None:
-    writers = {}
+    writers: dict[Path, Path] = {}
     for image, output in zip(images, outputs, strict=True):
         if output in writers:
             raise InputError(f"{writers[output]} and {image} would both be written to {output}; rename one")
@@ -151,7 +151,7 @@ def _refuse_broken(path: Path) -> None:
 
 def warn_of_oddities(jobs: Sequence[Job], mask_polarity: str, mask_edge: str, quality: int) -> None:
     """Say once what can be done but may not be meant."""
-    masks = evenly_spaced(sorted({job.mask for job in jobs}))
+    masks = evenly_spaced(sorted({job.mask for job in jobs if job.mask}))
     warn_of_odd_masks(_readable(masks), mask_polarity, gray_is_meant=mask_edge == "soft")
     lossy = [job.output for job in jobs if is_lossy(job.output, quality)]
     if lossy:

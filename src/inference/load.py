@@ -19,6 +19,7 @@ def load_inpainting(path: str | Path, chosen: Mapping[str, Setting]) -> tuple[nn
     """
     file = read_generator(path, chosen)
     model = get_model(file.info.model)
+    assert model.build is not None  # read_generator refuses models without
     options = {name: chosen[name] for name in model.build_options if name in chosen}
     return model.build(file.cell(model.network), file, **options), file.info
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ..data.images import luminance, open_image, turned
 from ..errors import InputError
@@ -73,7 +75,7 @@ class Placement:
     def of(cls, image: Image.Image) -> "Placement":
         """image: opened, not yet read, for Pillow turns TIFF files while reading and forgets the tag."""
         orientation = image.getexif().get(ORIENTATION, 1)
-        stored = (image.tag_v2[256], image.tag_v2[257]) if image.format == "TIFF" else image.size
+        stored = (image.tag_v2[256], image.tag_v2[257]) if isinstance(image, TiffImageFile) else image.size
         return cls(stored, orientation if orientation in FLIPS else 1)  # some cameras write 0
 
 
@@ -152,7 +154,7 @@ def _header(path: Path, image: Image.Image) -> Header:
     if frames > 1:
         raise InputError(f"{path} holds {frames} pictures, all but one of which would be lost; save that one alone")
     # Pillow leaves out channels that are neither colour nor alpha.
-    extra = image.format == "TIFF" and image.tag_v2.get(CHANNELS, 1) > len(image.getbands())
+    extra = isinstance(image, TiffImageFile) and image.tag_v2.get(CHANNELS, 1) > len(image.getbands())
     if extra or deep == "" or (deep is None and mode not in MODES):
         what = "channels beside its colours" if extra else f"pixels of a rare kind (Pillow's mode {mode})"
         raise InputError(f"{path} has {what}, which would be lost; save it as RGB with 8 or 16 bits per channel first")
@@ -215,18 +217,22 @@ def write_picture(picture: Picture, path: Path, quality: int = 0) -> None:
         write = {"PNG": sixteen_bits.write_png, "TIFF": sixteen_bits.write_tiff}[target]
         write(path, pixels, orientation, header.profile)
         return
-    options = {
+    by_format: dict[str, dict[str, Any]] = {
         "JPEG": {"quality": quality or JPEG_QUALITY, "subsampling": 0},  # colours as sharp as brightness
         "WebP": {"exact": True, "quality": quality} if quality else WEBP_LOSSLESS,
         "TIFF": {"compression": "tiff_lzw"},
-    }.get(target, {})
-    looks = {"icc_profile": header.profile} if header.profile else {}
+    }
+    options = dict(by_format.get(target, {}))
+    if header.profile:
+        options["icc_profile"] = header.profile
     if orientation != 1:
-        looks["exif"] = Image.Exif()
-        looks["exif"][ORIENTATION] = orientation
-    _image(pixels, header.mode).save(path, target, **options, **looks)
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        options["exif"] = exif
+    _image(pixels, header.mode).save(path, target, **options)
 
 
 def _image(pixels: np.ndarray, mode: str) -> Image.Image:
     """uint8 (H, W, C) -> as Pillow has it."""
-    return Image.frombytes(mode, pixels.shape[1::-1], pixels.tobytes())
+    height, width = pixels.shape[:2]
+    return Image.frombytes(mode, (width, height), pixels.tobytes())

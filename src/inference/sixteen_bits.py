@@ -8,17 +8,19 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import tifffile
 from PIL import Image, PngImagePlugin
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ..errors import InputError
 
 # TIFF: (photometric interpretation, channels, kinds of extra channels) -> mode. Gray whose zero is white, signed or
 # floating-point numbers, planes one after the other and alpha multiplied into the colours are not among them.
-TIFF_MODES = {(1, 1, ()): "L", (2, 3, ()): "RGB", (2, 4, (2,)): "RGBA"}
+TIFF_MODES: dict[tuple, str] = {(1, 1, ()): "L", (2, 3, ()): "RGB", (2, 4, (2,)): "RGBA"}
 PNG_MODES = {"I": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA"}  # by the beginning of Pillow's raw mode
 PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels
 BITS, PHOTOMETRIC, CHANNELS, PLANES, EXTRA, NUMBERS = 258, 262, 277, 284, 338, 339  # TIFF tags
@@ -30,14 +32,15 @@ def mode_of(image: Image.Image) -> str | None:
 
     image: opened, not yet read.
     """
-    if image.format == "TIFF":
+    if isinstance(image, TiffImageFile):
         tags = image.tag_v2
         if set(tags.get(BITS, (1,))) != {16}:
             return None
         plain = set(tags.get(NUMBERS, (1,))) == {1} and tags.get(PLANES, 1) == 1
         return TIFF_MODES.get((tags.get(PHOTOMETRIC), tags.get(CHANNELS, 1), tags.get(EXTRA, ())), "") if plain else ""
-    if image.format == "PNG" and ";16" in repr(image.tile):  # all that tells, for Pillow's mode is that of 8 bits
-        return PNG_MODES.get(image.tile[0][3].partition(";")[0], "")
+    # The tile is all that tells, for Pillow's mode is that of 8 bits.
+    if isinstance(image, PngImagePlugin.PngImageFile) and ";16" in repr(image.tile):
+        return PNG_MODES.get(str(image.tile[0][3]).partition(";")[0], "")
     return None
 
 
@@ -64,10 +67,10 @@ def _not_turned(data: bytes) -> bytes:
     if data[:2] not in (b"II", b"MM"):
         return data
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        tag, order = tiff.pages[0].tags.get(ORIENTATION), {"<": "little", ">": "big"}[tiff.byteorder]
+        tag, upright = tiff.pages[0].tags.get(ORIENTATION), struct.pack(f"{tiff.byteorder}H", 1)
     if tag is None:
         return data
-    return data[: tag.valueoffset] + (1).to_bytes(2, order) + data[tag.valueoffset + 2 :]
+    return data[: tag.valueoffset] + upright + data[tag.valueoffset + 2 :]
 
 
 def write_png(path: Path, pixels: np.ndarray, orientation: int, profile: bytes | None) -> None:
@@ -94,7 +97,7 @@ def write_png(path: Path, pixels: np.ndarray, orientation: int, profile: bytes |
 def write_tiff(path: Path, pixels: np.ndarray, orientation: int, profile: bytes | None) -> None:
     """pixels: uint16 (H, W, C): gray, RGB, or RGB with alpha."""
     channels = pixels.shape[2]
-    tags = [(ORIENTATION, "H", 1, orientation, True)]
+    tags: list[tuple[int, str, int, Any, bool]] = [(ORIENTATION, "H", 1, orientation, True)]
     if profile:
         tags.append((PROFILE, "B", len(profile), profile, True))
     tifffile.imwrite(

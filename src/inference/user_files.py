@@ -100,7 +100,9 @@ def fill_files(
     A file that turns out to be broken is named at once and left out. Raises InputError and OSError for what would stop
     every job, such as a full disk.
     """
-    failures, waiting, start = {}, deque(), time.monotonic()
+    failures: dict[Job, str] = {}
+    waiting: deque[tuple[Job, Picture, np.ndarray]] = deque()
+    start = time.monotonic()
     with Progress(len(jobs), "Filling") as progress:
 
         def read() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -142,6 +144,7 @@ def read_job(job: Job, settings: Settings) -> tuple[Picture, np.ndarray]:
     """
     picture = read_picture(job.image)
     check_output(job.output, picture.header)
+    assert job.mask is not None  # find_faults names pictures without
     hole = read_weights(job.mask, settings.mask_polarity, settings.mask_edge)
     place, size = picture.header.place, hole.shape[::-1]
     if size == place.stored != place.shown:

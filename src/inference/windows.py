@@ -30,7 +30,7 @@ class Box(NamedTuple):
     def joined(self, other: "Box") -> "Box":
         return Box(*np.minimum(self[:2], other[:2]).tolist(), *np.maximum(self[2:], other[2:]).tolist())
 
-    def grown(self, margin: int, shape: tuple[int, int]) -> "Box":
+    def grown(self, margin: int, shape: Sequence[int]) -> "Box":
         """`margin` more on each side, as far as the image goes."""
         return Box(
             max(0, self.top - margin),
@@ -66,7 +66,7 @@ def hole_boxes(hole: np.ndarray, gap: int = GAP) -> list[Box]:
 
 def _without_overlap(boxes: Sequence[Box]) -> list[Box]:
     """Boxes that meet become the box around both, until none do."""
-    apart = []
+    apart: list[Box] = []
     for box in boxes:
         while met := next((other for other in apart if other.meets(box)), None):
             apart.remove(met)
@@ -98,6 +98,6 @@ def cover(target: np.ndarray, side: int, core: int) -> list[Box]:
         rows, columns = (np.flatnonzero(part.any(axis)) for axis in (1, 0))
         middle = row + (rows[0] + rows[-1] + 1) // 2, left + (columns[0] + columns[-1] + 1) // 2
         part[:] = False
-        corner = [min(max(0, m - side // 2), max(0, n - side)) for m, n in zip(middle, target.shape, strict=True)]
-        windows.append(Box(*corner, min(height, corner[0] + side), min(width, corner[1] + side)))
+        top, left = (min(max(0, m - side // 2), max(0, n - side)) for m, n in zip(middle, target.shape, strict=True))
+        windows.append(Box(top, left, min(height, top + side), min(width, left + side)))
     return [Box(*map(int, window)) for window in windows]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 class Events:
@@ -13,12 +14,12 @@ class Events:
     """
 
     def __init__(self, folder: Path, done: int) -> None:
+        self.writer: Any = None
         try:
             from tensorboardX.proto.event_pb2 import Event, SessionLog
             from tensorboardX.record_writer import RecordWriter
             from tensorboardX.summary import scalar
         except ImportError:
-            self.writer = None
             return
         folder.mkdir(exist_ok=True)
         # Nanoseconds: TensorBoard reads files in the order of their names.

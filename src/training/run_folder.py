@@ -204,10 +204,11 @@ def _fault(checkpoint: Path) -> str:
     sums = checkpoint / SUMS
     if not sums.is_file():
         return f"{sums} is missing"
-    lines = [SUM.fullmatch(line) for line in sums.read_text(encoding="utf-8", errors="replace").splitlines(True)]
-    if not lines or None in lines:
+    lines = sums.read_text(encoding="utf-8", errors="replace").splitlines(True)
+    found = [match for line in lines if (match := SUM.fullmatch(line))]
+    if not lines or len(found) < len(lines):
         return f"{sums} is damaged"
-    expected = {line[2]: line[1] for line in lines}
+    expected = {match[2]: match[1] for match in found}
     # Every network has to have its line, too: a list cut short would vouch for less.
     for path in sorted({checkpoint / name for name in expected} | set(checkpoint.glob("*.ckpt"))):
         if not path.is_file():

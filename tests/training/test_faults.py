@@ -27,7 +27,7 @@ def start(tmp_path: Path, pictures: Path) -> Iterator[Callable[..., subprocess.P
 
     def start(name: str, **options: object) -> subprocess.Popen:
         options = SMALL | {"data_root": pictures, "save_path": tmp_path / name} | options
-        command = [sys.executable, SCRIPT, *words(options)]
+        command = [sys.executable, str(SCRIPT), *words(options)]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
