@@ -19,7 +19,8 @@ def problem(target: str) -> str:
     text = (folder / "version.py").read_text(encoding="utf-8") if (folder / "version.py").is_file() else ""
     version = re.search(r"__version__ = .((\d+)\.(\d+)[\w.]*)", text)
     if not version or not FROM <= (int(version[2]), int(version[3])) < BELOW:
-        return f"MindSpore {version[1] if version else 'of an unknown version'}: this project is for {FROM[0]}.{FROM[1]} and 2.10; {AS_IT_IS}"
+        found = version[1] if version else "of an unknown version"
+        return f"MindSpore {found}: this project is for {FROM[0]}.{FROM[1]} and 2.10; {AS_IT_IS}"
     if target == "CPU":
         return ""
     os.environ.setdefault("GLOG_v", "4")  # or it prints lines about every library that it does not find
