@@ -12,7 +12,7 @@ from model_utils.config import load_config
 from tests.command_line import ROOT
 from train import OPTION_GROUPS
 
-SMALL = ["--device_target", "CPU", "--image_size", "128", "--width", "0.02", "--batch_size", "1", "--mode", "pynative"]
+SMALL = ["--device_target", "CPU", "--image_size", "128", "--width", "0.02", "--batch_size", "2", "--mode", "pynative"]
 OWN = {"--repeats", "--time", "--bfloat16", "--compiled"}
 
 

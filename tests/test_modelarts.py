@@ -13,7 +13,7 @@ from src.errors import InputError
 from tests.command_line import ROOT
 from tests.training.conftest import pictures  # noqa: F401
 
-TINY = ["--image_size", "128", "--width", "0.02", "--batch_size", "1", "--train_iter", "1", "--finetune_iter", "0"]
+TINY = ["--image_size", "128", "--width", "0.02", "--batch_size", "2", "--train_iter", "1", "--finetune_iter", "0"]
 TINY += ["--perceptual_loss_w", "0", "--style_loss_w", "0", "--mode", "pynative"]
 
 
