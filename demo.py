@@ -21,6 +21,7 @@ from src.errors import InputError
 
 OPTION_GROUPS = (
     "Run",
+    "Speed and exactness of the device",
     "Network",
     "Network, further settings",
     "Checkpoint",

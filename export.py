@@ -20,6 +20,7 @@ from src.errors import InputError
 
 OPTION_GROUPS = (
     "Run",
+    "Speed and exactness of the device",
     "Overwriting",
     "Network",
     "Network, further settings",

@@ -9,6 +9,7 @@ set -euo pipefail
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 VENV="$ROOT/.venv"
+REQUIREMENTS=(requirements.txt requirements-mindspore.txt) # of .venv
 TRAIN_ARGUMENTS="config_path save_path pretrained_vgg data_root train_masks_root anno_path"
 
 die() {
@@ -66,10 +67,11 @@ make_venv() {
     done
 }
 
-# choose_python REQUIREMENTS...: set PYTHON to an interpreter that has what the project needs.
+# choose_python TARGET: set PYTHON to an interpreter that has what the project needs on that device.
 #
-# One that already has MindSpore (an activated environment, a container) is used as it is: on GPU and Ascend hosts it
-# was fitted to the driver. Otherwise .venv serves, and is made if need be.
+# One that already has MindSpore (an activated environment, a container) is used as it is, if its MindSpore is of the
+# right version and finds the device: on GPU and Ascend hosts it was fitted to the driver. Otherwise .venv serves, and is
+# made if need be.
 choose_python() {
     local python module
     if [ -n "${PYTHON:-}" ]; then
@@ -82,11 +84,12 @@ choose_python() {
                 ask_python "$python" "find_spec('$module')" ||
                     die "$(command -v "$python") has MindSpore but not $module: $python -m pip install -r requirements.txt"
             done
+            [ -n "${DRY_RUN:-}" ] || "$python" "$ROOT/scripts/check_mindspore.py" "$1" || exit 2
             PYTHON="$python"
             return
         fi
     done
-    make_venv "$@"
+    make_venv "${REQUIREMENTS[@]}"
     PYTHON="$VENV/bin/python"
 }
 
@@ -131,7 +134,7 @@ launch() {
         return
     fi
     read_arguments "$target" "$names" "$@"
-    choose_python requirements.txt
+    choose_python "$target"
     run_command "$PYTHON" "$ROOT/$entry_point" "${options[@]}"
 }
 
@@ -151,7 +154,8 @@ launch_distributed() {
         die "DEVICE_NUM 1: run_standalone_train_${target,,}.sh trains on one device"
     shift
     read_arguments "$target" "$TRAIN_ARGUMENTS" "$@"
-    choose_python requirements.txt
+    take_options_of_msrun
+    choose_python "$target"
     # A folder for each start: the log of a run that died must outlive its --resume. And one for each host: they may
     # share the file system.
     log_dir="$(value_of save_path "${options[@]}")"
@@ -176,6 +180,25 @@ read_hosts() {
     [[ "$port" =~ $number && "$port" -ge 1024 && "$port" -lt 65535 ]] ||
         die "MASTER_PORT '$port': a number from 1024 to 65534; the port after it is used as well"
     msrun+=("--node_rank=$rank" "--master_addr=$MASTER_ADDR" "--master_port=$port")
+}
+
+# Move what msrun takes of `options` to `msrun`: which cores or memory each rank is bound to.
+take_options_of_msrun() {
+    local others=()
+    set -- "${options[@]}"
+    while [ $# -gt 0 ]; do
+        case "$1" in
+        --bind_core | --bind_numa)
+            [ $# -gt 1 ] || die "$1 needs a value: True, or what msrun's --help says"
+            msrun+=("$1=$2")
+            shift
+            ;;
+        --bind_core=* | --bind_numa=*) msrun+=("$1") ;;
+        *) others+=("$1") ;;
+        esac
+        shift
+    done
+    options=("${others[@]}")
 }
 
 # value_of NAME OPTIONS...: the value of the last --NAME among them.
@@ -205,8 +228,9 @@ python $1 --help explains every option.
 It stays in the foreground, and its exit code is that of $1. Nothing is ever deleted.
 
 Which Python: the one of the environment variable PYTHON; else that of the activated environment (or of the machine) if
-MindSpore is installed there, as it usually is on GPU and Ascend hosts; else .venv in the project's folder, which is
-made and filled from requirements.txt when needed. DRY_RUN=1 prints the command and does nothing.
+MindSpore is installed there, as it usually is on GPU and Ascend hosts, and it must then be of the right version and find
+the device; else .venv in the project's folder, which is made and filled from ${REQUIREMENTS[*]}
+when needed. DRY_RUN=1 prints the command and does nothing.
 END
 }
 
@@ -217,7 +241,8 @@ DEVICE_NUM processes (ranks) of this host train together, started by msrun, each
 that CUDA_VISIBLE_DEVICES or ASCEND_RT_VISIBLE_DEVICES leave. --batch_size is for each rank. Rank 0 is shown here and
 writes --save_path; every rank's log is under SAVE_PATH/logs (outputs/logs if only the yaml file says where to save).
 When a rank fails, all end, and its last lines and exit code are shown; --resume then goes on from the newest
-checkpoint. Ctrl-C and SIGTERM go to all ranks.
+checkpoint. Ctrl-C and SIGTERM go to all ranks. --bind_core True, and --bind_numa, go to msrun: each rank then keeps to
+its own processor cores, or to a memory node and its cores.
 
 Several hosts: start the script on each with the same arguments (DEVICE_NUM, the ranks of each host, may then be 1) and
 these environment variables:

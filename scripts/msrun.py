@@ -334,10 +334,10 @@ def main(words: list[str]) -> int:
     if script is None or not options.get("log_dir"):
         print(__doc__, file=sys.stderr)
         return 2
-    # msrun starts ranks with the `python` or `python3` of PATH, which has to be the one that runs this.
-    names = [name for name in ("python", "python3") if is_this_python(Path(sys.executable).with_name(name))]
-    if not names:
-        print(f"{ERROR}msrun needs a `python` beside {sys.executable}; make an environment with venv", file=sys.stderr)
+    # msrun starts ranks with the `python3` of PATH, which has to be the one that runs this.
+    python3 = Path(sys.executable).with_name("python3")
+    if not (python3.exists() and python3.samefile(sys.executable)):
+        print(f"{ERROR}msrun needs a `python3` beside {sys.executable}; make an environment with venv", file=sys.stderr)
         return 2
     signals: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -361,14 +361,10 @@ def main(words: list[str]) -> int:
             why = error.strerror or error
             print(f"{ERROR}MASTER_ADDR {address}, ports {port} and {port + 1}: {why}", file=sys.stderr)
             return 2
-    words = [*msrun, *words[:script], names[0], *words[script:]]
+    words = [*msrun, *words[:script], python3.name, *words[script:]]
     code = run(words, Path(options["log_dir"]), host * here, hosts, signals)
     hosts.tell(code)
     return code or hosts.verdict(signals)
-
-
-def is_this_python(path: Path) -> bool:
-    return path.exists() and path.samefile(sys.executable)
 
 
 if __name__ == "__main__":

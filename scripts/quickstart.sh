@@ -28,7 +28,7 @@ dgts) name=quickstart_dgts ;;
 esac
 if [ $# -gt 1 ] || [[ "${1:-}" == --* ]]; then die "unexpected '$*'; see $(basename "$0") --help"; fi
 out="${1:-outputs/$name}"
-choose_python requirements.txt
+choose_python CPU
 
 step() {
     echo

@@ -21,7 +21,7 @@ if has_help "$@"; then
     exit
 fi
 
-requirements=(requirements.txt requirements-dev.txt)
+requirements=("${REQUIREMENTS[@]}" requirements-dev.txt)
 while true; do
     case "${1:-}" in
     --with-torch) requirements+=(requirements-convert.txt requirements-references.txt) ;;

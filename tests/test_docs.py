@@ -30,6 +30,7 @@ CODE = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Options of other programs, and of our own beside those in default_config.yaml.
 OTHERS = {"help", "config_path"}
+OTHER_PROGRAMS = ("pip", "apt", "curl", "ruff", "pytest", "atc", "converter_lite")
 PACKAGE = ROOT / "src" / "export" / "package_files"  # what export.py --package writes into a folder
 
 
@@ -104,7 +105,7 @@ def test_options_in_the_text_exist(page):
     scripts = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("scripts/*"), PACKAGE / "run.py"]
     known = set(read_schema()) | OTHERS | set().union(*map(own_options, scripts))
     quoted = re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
-    ours = [text for text in quoted if not text.startswith(("pip", "apt", "curl", "ruff", "pytest"))]
+    ours = [text for text in quoted if not text.startswith(OTHER_PROGRAMS)]
     assert set(OPTION.findall(" ".join(ours))) <= known
 
 

@@ -16,8 +16,11 @@ NAME = "inpainting"
 STARTS = ("command", "inference.inpainter")
 # What only checkpoints need, and what only the other kind of file needs, stays out.
 ABSENT = {".onnx": {"inference.load", "inference.mindspore_runtime"}, ".mindir": {"inference.load"}}
-PACKAGES = {".onnx": ("requirements.txt", "requirements-onnx.txt"), ".mindir": ("requirements.txt",)}
-NOT_NEEDED = {".onnx": ("mindspore", "onnx", "pyyaml", "ml_dtypes"), ".mindir": ("pyyaml",)}
+PACKAGES = {
+    ".onnx": ("requirements.txt", "requirements-onnx.txt"),
+    ".mindir": ("requirements.txt", "requirements-mindspore.txt"),
+}
+NOT_NEEDED = {".onnx": ("onnx", "pyyaml", "ml_dtypes"), ".mindir": ("pyyaml",)}
 
 
 def write_package(folder: Path, model: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a run writes: config.yaml, metrics.csv, events/, samples/, checkpoints/. It deletes nothing but its own."""
+"""What a run writes: config.yaml, metrics.csv, train.log, events/, samples/, checkpoints/. It deletes its own alone."""
 
 import csv
 import hashlib
@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -34,6 +35,7 @@ class RunFolder:
         self.path = Path(path)
         self.checkpoints, self.samples = self.path / "checkpoints", self.path / "samples"
         self.metrics, self.config = self.path / "metrics.csv", self.path / "config.yaml"
+        self.log = self.path / "train.log"
         self.columns, self.keep = columns, keep
         self.written: list[Path] = []  # checkpoints of this run, oldest first
 
@@ -51,6 +53,7 @@ class RunFolder:
                 os.replace(checkpoint / SUMS, checkpoint / EARLIER)
         (self.checkpoints / LAST).unlink(missing_ok=True)
         self._write_rows([])
+        self.log.write_text("", encoding="utf-8")
         self.events = Events(self.path / "events", 0)
 
     def check_unchanged(self, options: Mapping[str, object]) -> None:
@@ -109,6 +112,11 @@ class RunFolder:
             csv.writer(file).writerow(values)
         numbers = dict(zip(self.columns, map(float, values), strict=True))
         self.events.add(int(numbers.pop("iteration")), numbers)
+
+    def note(self, line: str) -> None:
+        """Add a line to train.log, with the time."""
+        with open(self.log, "a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     def save(self, iteration: int, write: Callable[[Path], None]) -> Path:
         """`write` fills a folder, which then becomes checkpoints/NNNNNNN and the newest; the oldest of many go.

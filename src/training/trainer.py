@@ -17,6 +17,7 @@ from ..network_info import NetworkInfo
 from ..progress import Progress
 from .bad_batch import save_bad_batch
 from .model_training import AVERAGE, ModelTraining
+from .profiling import Profiler
 from .ranks import check_agreement, take_values_of_rank_0
 from .run_folder import RunFolder
 from .stop import StopRequest
@@ -38,6 +39,7 @@ class Trainer:
         columns = ("iteration", "stage", *self.model.LOSSES, "skipped_steps", "seconds_per_iteration")
         self.run = RunFolder(config.save_path, columns, config.keep_checkpoint_max)
         self.writes = rank == 0
+        self.profiled = config.profile if self.writes else 0  # iterations
         self.done = 0  # iterations
         self.clock, self.logged = time.monotonic(), 0  # time and iteration of the last row
 
@@ -45,31 +47,37 @@ class Trainer:
         """Both stages, or up to a StopRequest -> the last checkpoint; None on ranks that do not write."""
         checkpoint = self.start()
         if self.done >= self.total:
-            print(
+            self.say(
                 f"{self.run.path} has its {self.total} iterations; more need a larger --train_iter or --finetune_iter"
             )
             return checkpoint
         count = len(self.samples.image_paths)
         shard = f", batch {self.rank + 1} of every {self.world}" if self.world > 1 else ""
-        print(
-            f"Training {self.config.model} on {count} pictures, iterations {self.done + 1} to {self.total}{shard}",
-            flush=True,
-        )
-        with StopRequest(self.world) as stop, Progress(self.total, "Training", self.done) as progress:
+        self.say(f"Training {self.config.model} on {count} pictures, iterations {self.done + 1} to {self.total}{shard}")
+        with (
+            StopRequest(self.world) as stop,
+            Progress(self.total, "Training", self.done) as progress,
+            Profiler(self.run.path / "profile", self.config.device_target, self.profiled) as profiler,
+        ):
             for stage, last in ((1, self.config.train_iter), (2, self.total)):
                 if self.done < last and not stop.made:
                     self.start_stage(stage, checkpoint)
                     checkpoint = None
-                    self.train_stage(stage, last, stop, progress)
+                    self.train_stage(stage, last, stop, progress, profiler)
         if not self.writes:
             return None
         draw_curves(self.run.metrics, self.run.path / "losses.png")
         newest = self.run.written[-1]
         if self.done < self.total:
-            print(f"Stopped after iteration {self.done} of {self.total}, checkpoint {newest}; --resume goes on")
+            self.say(f"Stopped after iteration {self.done} of {self.total}, checkpoint {newest}; --resume goes on")
         else:
-            print(f"Wrote {self.run.path}: losses.png, metrics.csv, samples/, checkpoint {newest}")
+            self.say(f"Wrote {self.run.path}: losses.png, metrics.csv, samples/, checkpoint {newest}")
         return newest
+
+    def say(self, line: str) -> None:
+        print(line, flush=True)
+        if self.writes:
+            self.run.note(line)
 
     def start(self) -> Path | None:
         """Load what the options name, make the run's folder -> the checkpoint that a resumed run goes on from."""
@@ -97,7 +105,7 @@ class Trainer:
         if checkpoint:
             load_state(checkpoint, stage, self.model)
 
-    def train_stage(self, stage: int, last: int, stop: StopRequest, progress: Progress) -> None:
+    def train_stage(self, stage: int, last: int, stop: StopRequest, progress: Progress, profiler: Profiler) -> None:
         """Iterations up to `last`."""
         config = self.config
         dataset = build_training_dataset(
@@ -113,6 +121,7 @@ class Trainer:
         for batch in stop.listen(iterate(dataset)):
             losses = self.model.step(batch, self.done)
             self.done += 1
+            profiler.step()
             is_last = self.done == last
             ends = stop.check() or is_last
             if self.done % config.log_frequency_step == 0 or is_last:
@@ -126,7 +135,7 @@ class Trainer:
                 break
 
     def log(self, stage: int, losses: tuple, batch: tuple[Tensor, ...]) -> dict[str, float]:
-        """A row of metrics.csv -> the totals. The only place where the loop reads from the device in each row."""
+        """A row of metrics.csv -> totals and time. The only place where the loop reads from the device in each row."""
         skipped, in_a_row = self.model.skips.counts.asnumpy()
         if in_a_row >= self.config.max_skipped_steps:
             kept = ""
@@ -144,7 +153,12 @@ class Trainer:
         if self.writes:
             self.run.add_row([self.done, stage, *(f"{v:.7g}" for v in values), skipped, f"{seconds:.4f}"])
         named = zip(self.model.LOSSES, values, strict=True)
-        return {name: value for name, value in named if not name.startswith("loss_")}
+        totals = {name: value for name, value in named if not name.startswith("loss_")}
+        totals["ms_per_iteration"] = 1000 * seconds
+        if self.writes:
+            numbers = ", ".join(f"{name} {value:.4g}" for name, value in totals.items())
+            self.run.note(f"iteration {self.done}/{self.total}, stage {stage}, {numbers}")
+        return totals
 
     def write_sample(self) -> None:
         with np.errstate(invalid="ignore"):  # pictures of a skipped step

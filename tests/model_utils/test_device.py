@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from model_utils.config import load_config
-from model_utils.device import Device, prepare
+from model_utils.device import CLUSTER, Device, prepare
 from src.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
-    monkeypatch.delenv("RANK_SIZE", raising=False)
+    for name in ("RANK_SIZE", *CLUSTER):
+        monkeypatch.delenv(name, raising=False)
     yield
     ms.set_context(mode=ms.PYNATIVE_MODE)
     ms.reset_auto_parallel_context()
@@ -109,15 +110,128 @@ def test_each_rank_reads_its_own_number_and_card(monkeypatch):
     assert ms.get_auto_parallel_context("gradients_mean")
 
 
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"MS_WORKER_NUM": "8"}, "MS_ROLE, MS_SCHED_HOST, MS_SCHED_PORT"),
+        ({"MS_WORKER_NUM": "8", "MS_ROLE": "MS_WORKER"}, "MS_SCHED_HOST, MS_SCHED_PORT"),
+        ({"MS_ROLE": "MS_SCHED"}, "MS_WORKER_NUM, MS_SCHED_HOST, MS_SCHED_PORT"),
+    ],
+)
+def test_half_of_a_cluster_is_refused(given, missing, monkeypatch):
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=f"^{', '.join(given)} without {missing}: "):
+        prepared()
+
+
+@pytest.mark.parametrize("name", ["RANK_SIZE", "MS_WORKER_NUM"])
+def test_a_number_of_ranks_that_is_none_is_one_line(name, monkeypatch):
+    monkeypatch.setenv(name, "eight")
+    with pytest.raises(InputError, match=r"'eight': expected the number of processes"):
+        prepared()
+
+
+def test_what_is_left_of_a_cluster_of_one_changes_nothing(monkeypatch):
+    for name, value in (("MS_WORKER_NUM", "1"), ("MS_SCHED_HOST", "127.0.0.1"), ("RANK_SIZE", "1")):
+        monkeypatch.setenv(name, value)
+    assert prepared() == Device("CPU")
+
+
+# Switches
+
+
+@pytest.mark.parametrize("switch", [["conv_search", "true"], ["matmul_tf32", "true"], ["format_transform", "false"]])
+@pytest.mark.parametrize("target", ["CPU", "Ascend"])
+def test_switches_of_a_gpu_are_refused_elsewhere(switch, target, monkeypatch):
+    monkeypatch.setattr("model_utils.device.set_device", lambda *_: None)
+    name, value = switch
+    with pytest.raises(InputError, match=f"^--{name} {value}: only --device_target GPU has this switch"):
+        prepared("--device_target", target, f"--{name}", value)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        (["--mode", "pynative", "--jit_level", "O1"], "^--jit_level O1: --mode pynative compiles nothing"),
+        (["--device_target", "GPU", "--conv_search", "--deterministic"], "^--conv_search true: .* forbids"),
+    ],
+)
+def test_switches_that_contradict_each_other_are_refused(given, error, monkeypatch):
+    monkeypatch.setattr("model_utils.device.set_device", lambda *_: None)
+    with pytest.raises(InputError, match=error):
+        prepared(*given)
+
+
+def test_switches_reach_mindspore(monkeypatch):
+    gpu, told = ms.device_context.gpu, []
+
+    def note(name: str):
+        return lambda *args, **kwargs: told.append((name, *args, *kwargs.items()))
+
+    for name in ("conv_fprop_algo", "conv_dgrad_algo", "conv_wgrad_algo"):
+        monkeypatch.setattr(gpu.op_tuning, name, note(name))
+    monkeypatch.setattr(gpu.op_precision, "matmul_allow_tf32", note("tf32"))
+    monkeypatch.setattr(ms, "set_deterministic", note("deterministic"))
+    monkeypatch.setattr("model_utils.device.set_device", note("device"))
+    monkeypatch.setattr(ms, "set_context", note("context"))
+
+    def told_of(*argv: str) -> set:
+        told.clear()
+        prepared("--device_target", "GPU", *argv)
+        return set(map(str, told)) - {str(("device", "GPU", 0)), str(("context", ("mode", ms.GRAPH_MODE)))}
+
+    assert told_of() == set()
+    assert told_of("--conv_search") == {
+        str((f"conv_{kind}_algo", "performance")) for kind in ("fprop", "dgrad", "wgrad")
+    }
+    assert told_of("--matmul_tf32") == {str(("tf32", True))}
+    assert told_of("--deterministic") == {str(("deterministic", True))}
+    assert told_of("--jit_level", "O1") == {str(("context", ("jit_config", {"jit_level": "O1"})))}
+    assert told_of("--format_transform", "false") == {str(("context", ("disable_format_transform", True)))}
+
+
+SHOW = f"""import sys
+sys.path.insert(0, {str(ROOT)!r})
+from model_utils.device import prepare
+from model_utils.entry import run
+run(lambda config: print(prepare(config)))
+"""
+
+
+@pytest.mark.parametrize("switch", ["--deterministic", "--jit_level=O1"])
+def test_a_switch_of_every_device_is_taken_on_the_cpu(switch):
+    done = subprocess.run([sys.executable, "-c", SHOW, switch], capture_output=True, text=True, check=True)
+    assert done.stdout == "Device(target='CPU', rank=0, world=1)\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_cluster_that_was_started_by_hand_is_joined(count, tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    cluster = dict(zip(CLUSTER, (str(count), "", "127.0.0.1", str(port)), strict=True))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SHOW],
+            env=os.environ | cluster | {"MS_ROLE": role},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for role in ("MS_SCHED", *["MS_WORKER"] * count)
+    ]
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * (1 + count)
+    shown = sorted(line for output in outputs for line in output.splitlines() if line.startswith("Device"))
+    assert shown == [f"Device(target='CPU', rank={rank}, world={count})" for rank in range(count)]
+
+
 @pytest.mark.slow
 def test_two_processes_under_msrun_get_two_ranks(tmp_path):
     script = tmp_path / "show.py"
-    script.write_text(
-        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-        "from model_utils.device import prepare\n"
-        "from model_utils.entry import run\n"
-        "run(lambda config: print(prepare(config)))\n"
-    )
+    script.write_text(SHOW)
     bin_folder = Path(sys.executable).parent
     with socket.socket() as free:
         free.bind(("localhost", 0))

@@ -114,6 +114,27 @@ def test_a_distributed_run_takes_the_arguments_of_a_standalone_one(target):
 
 
 @pytest.mark.parametrize(
+    ("given", "to_msrun"),
+    [
+        (["--bind_core", "True"], ["--bind_core=True"]),
+        (["--bind_core=False", "--bind_numa", "True"], ["--bind_core=False", "--bind_numa=True"]),
+        (["--bind_core", '{"device0":["0-3"]}'], ['--bind_core={"device0":["0-3"]}']),
+    ],
+)
+def test_cores_of_ranks_are_msruns_business(given, to_msrun):
+    command = shlex.split(dry_run("run_distribute_train_ascend.sh", "8", "", "run", "--seed", "1", *given, "--resume"))
+    script = command.index(f"{ROOT}/train.py")
+    assert command[6 : script - 1] == to_msrun
+    assert command[script + 1 :] == ["--device_target", "Ascend", "--save_path", "run", "--seed", "1", "--resume"]
+
+
+def test_a_binding_without_a_value_is_one_line():
+    done = bash(ROOT / "scripts" / "run_distribute_train_cpu.sh", "2", "--bind_core", DRY_RUN="1", PYTHON="true")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: --bind_core needs a value: True, or what msrun's --help says\n"
+
+
+@pytest.mark.parametrize(
     ("options", "folder"),
     [
         (["--save_path=x"], "x"),
@@ -237,6 +258,73 @@ def test_an_environment_that_lacks_a_package_is_told_so(tmp_path):
 def test_without_mindspore_the_projects_own_environment_serves(tmp_path):
     path = fake_python(tmp_path / "bin", "numpy")
     assert dry_run("run_eval_gpu.sh", path=path, PYTHON="").startswith(f"{ROOT}/.venv/bin/python {ROOT}/eval.py ")
+
+
+@pytest.fixture
+def with_mindspore(tmp_path):
+    """with_mindspore(version, "what importing it runs"): a folder of a `python` that has this MindSpore."""
+
+    def make(version: str, code: str = "") -> str:
+        package = tmp_path / "packages" / "mindspore"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(code)
+        (package / "version.py").write_text(f"__version__ = '{version}'\n" if version else "")
+        (tmp_path / "bin").mkdir()
+        for name in ("python", "python3"):
+            lines = f'#!/bin/sh\nPYTHONPATH={package.parent} exec {sys.executable} "$@"\n'
+            (tmp_path / "bin" / name).write_text(lines)
+            (tmp_path / "bin" / name).chmod(0o755)
+        return str(tmp_path / "bin")
+
+    return make
+
+
+NO_GPU = """class device_context:
+    class gpu:
+        is_available = staticmethod(lambda: False)
+__version__ = "2.10.0"
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "error"),
+    [
+        ("2.2.14", "", "MindSpore 2.2.14: this project is for 2.9 and 2.10; PYTHON="),
+        ("2.11.0", "", "MindSpore 2.11.0: this project is for 2.9 and 2.10; PYTHON="),
+        ("", "", "MindSpore of an unknown version: this project is for 2.9 and 2.10; PYTHON="),
+        ("2.10.0", NO_GPU, "MindSpore 2.10.0 finds no GPU; PYTHON="),
+        (
+            "2.10.0",
+            "raise ImportError('libascendcl.so: no such file')",
+            "MindSpore cannot be imported: libascendcl.so: no",
+        ),
+    ],
+)
+def test_a_mindspore_that_does_not_suit_is_one_line(version, code, error, with_mindspore):
+    done = bash(ROOT / "scripts" / "run_eval_gpu.sh", path=with_mindspore(version, code))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf"error: \S+: {re.escape(error)}[^\n]*\n", done.stderr)
+
+
+@pytest.mark.parametrize("version", ["2.9.0", "2.10.0rc1"])
+def test_a_mindspore_that_suits_the_cpu_is_not_imported(version, with_mindspore):
+    path = with_mindspore(version, "raise ImportError")
+    done = subprocess.run([f"{path}/python", ROOT / "scripts" / "check_mindspore.py", "CPU"], check=False)
+    assert done.returncode == 0
+
+
+def test_the_versions_that_are_checked_are_those_that_are_installed():
+    from scripts.check_mindspore import BELOW, FROM
+
+    bounds = [".".join(map(str, bound)) for bound in (FROM, BELOW)]
+    assert "mindspore>={},<{} ".format(*bounds) in (ROOT / "requirements-mindspore.txt").read_text()
+
+
+def test_no_requirements_replace_a_mindspore_that_is_there():
+    naming = [path.name for path in ROOT.glob("requirements*.txt") if re.search("^mindspore", path.read_text(), re.M)]
+    assert naming == ["requirements-mindspore.txt"]
+    including = [path.name for path in ROOT.glob("requirements*.txt") if f"-r {naming[0]}\n" in path.read_text() + "\n"]
+    assert including in ([], naming)  # its own comment says how to install it
 
 
 @pytest.fixture

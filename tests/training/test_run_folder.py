@@ -39,6 +39,7 @@ def test_a_run_writes_these_files(train, pictures, tmp_path):
         "losses.png",
         "metrics.csv",
         "samples",
+        "train.log",
     ]
     assert names(run / "checkpoints") == ["0000002", "last"]
     assert names(run / "checkpoints" / "0000002") == [

@@ -1,5 +1,7 @@
 """The loop: stages, resuming, starting weights, seeds."""
 
+import csv
+import json
 import shutil
 
 import numpy as np
@@ -299,3 +301,38 @@ def test_two_hundred_iterations_give_the_same_curve_twice(tmp_path):
     losses = [float(row["generator_loss"]) for row in rows(tmp_path / "first")]
     assert len(losses) == len(set(losses)) == 200
     assert np.mean(losses[-50:]) < np.mean(losses[:50])
+
+
+# What a run tells of itself
+
+
+def test_a_log_with_the_time_of_an_iteration_outlives_a_resume(train):
+    train(train_iter=1)
+    run = train(train_iter=3, log_frequency_step=2, resume=True)
+    lines = [line[20:] for line in (run / "train.log").read_text().splitlines()]
+    assert lines[0] == "Training ctsdg on 3 pictures, iterations 1 to 1"
+    found = [line for line in lines if line.startswith("iteration ")]
+    assert [line.split(",")[0] for line in found] == ["iteration 1/1", "iteration 2/3", "iteration 3/3"]
+    for line, row in zip(found, read_csv(run), strict=True):
+        shown = float(line.rpartition("ms_per_iteration ")[2])
+        assert shown == pytest.approx(1000 * float(row["seconds_per_iteration"]), rel=1e-3, abs=0.1)
+
+
+def read_csv(run) -> list[dict[str, str]]:
+    with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_new_run_over_an_old_one_begins_a_new_log(train):
+    train(train_iter=2)
+    run = train(train_iter=1, overwrite=True)
+    assert "iteration 2" not in (run / "train.log").read_text()
+
+
+@pytest.mark.parametrize("mode", ["graph", "pynative"])
+def test_the_profiler_records_iterations_after_the_first(mode, pictures, tmp_path):
+    given = {"data_root": pictures, "save_path": tmp_path / "run", "mode": mode, "train_iter": 5, "profile": 2}
+    call("tests/training/tiny_train.py", **SMALL | given)
+    (trace,) = (tmp_path / "run" / "profile").glob("*/ASCEND_PROFILER_OUTPUT/trace_view.json")  # so on every device
+    steps = {event["name"] for event in json.loads(trace.read_text()) if "ProfilerStep" in event.get("name", "")}
+    assert len(steps) == 2
