@@ -13,8 +13,9 @@ from src.checkpoint import load_network, network_file, read_network, save_networ
 from src.convert.names import MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes
 from src.convert.vgg import TORCHVISION_UNUSED, VGG16_TABLE
 from src.ctsdg import Discriminator, Generator
-from src.ctsdg.convert import channel_counts, layout
+from src.ctsdg.convert import channel_counts, from_official, layout
 from src.ctsdg.generator import ENCODER_STAGES, scaled
+from src.errors import InputError
 from src.losses.perceptual import VGG16Features
 from src.models import get_model
 from src.network_info import NetworkInfo
@@ -109,6 +110,14 @@ def test_counters_that_differ_come_back_too(states, tmp_path):
     assert read_network(ours / "generator.ckpt")[1].batches_tracked == i
     back = torch.load(run_convert("ours", "ctsdg", ours, tmp_path / "back.pth"), weights_only=True)
     assert_same(back["generator"], generator)
+
+
+def test_weights_that_are_not_finite_are_not_converted(states, tmp_path):
+    name = "bigff.texture_gamma"
+    wrong = states["generator"] | {name: np.full_like(states["generator"][name], np.nan)}
+    path = write_official(tmp_path / "official.pth", states | {"generator": wrong})
+    with pytest.raises(InputError, match=rf"\(generator\) does not fit: not finite: {name}$"):
+        from_official(path, tmp_path / "ours", seamless=False, edge_mode="published", image_size=256)
 
 
 def test_a_converted_network_says_what_it_is(official, tmp_path):

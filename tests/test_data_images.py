@@ -16,7 +16,9 @@ from src.data.images import (
     read_rgb,
     to_uint8,
 )
+from src.data.masks import read_mask, read_weights
 from src.errors import InputError
+from src.inference.picture_files import read_header, read_picture
 
 # What the published preprocessing makes of one picture and one mask (github.com/Xiefan-Guo/CTSDG, def0274).
 PARITY = Path(__file__).parent / "data" / "preprocessing"
@@ -176,3 +178,23 @@ def test_the_crop_must_fit_into_the_picture(tmp_path, photo):
     assert prepare_image(photo, 8, center_crop=40).shape == (8, 8, 3)
     with pytest.raises(InputError, match=r"x\.png: center_crop 41 does not fit into a picture of 48x40"):
         load_image(save(photo, tmp_path / "x.png"), 8, center_crop=41)
+
+
+def test_a_png_with_a_wrong_checksum_is_damaged_wherever_it_is_read(tmp_path, photo):
+    path = damaged(save(photo, tmp_path / "x.png"))
+    for read in (read_rgb, lambda path: load_image(path, 8), read_mask, read_weights, read_header, read_picture):
+        with pytest.raises(InputError, match=r"x\.png cannot be read as a picture: broken PNG .*checksum in b'IDAT'"):
+            read(path)
+
+
+def test_looking_at_headers_reads_no_pixels(tmp_path, photo):
+    check_headers([damaged(save(photo, tmp_path / "x.png"))])
+
+
+def damaged(png: Path) -> Path:
+    """One bit of the pixels' checksum is another; the pixels can still be decoded."""
+    content = bytearray(png.read_bytes())
+    content[content.index(b"IEND") - 5] ^= 1
+    png.write_bytes(content)
+    Image.open(png).load()
+    return png

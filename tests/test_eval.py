@@ -86,7 +86,7 @@ def test_every_picture_is_scored_as_scikit_image_would(evaluated, pictures, chec
         picture = np.asarray(Image.open(pictures / "images" / row["name"]))
         hole = np.asarray(Image.open(pictures / "masks" / row["mask"]))
         for prefix, composite in (
-            ("", inpainter.fill(picture, hole)),
+            ("", inpainter(picture, hole)),
             ("telea_", inpaint_baseline("telea", picture, ~hole)),
             ("ns_", inpaint_baseline("ns", picture, ~hole)),
         ):

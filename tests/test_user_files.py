@@ -258,7 +258,7 @@ class Network:
         for marker in (0, np.iinfo(picture.dtype).max):
             marked = picture.copy()
             marked[inside] = marker
-            filled = self.inpainter.fill(marked, hole)
+            filled = self.inpainter(marked, hole)
             found.append((filled == marker).all(axis=-1))
         assert not (found[0] & found[1] & inside).any()
         return filled

@@ -16,6 +16,7 @@ from src.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 SPLITS = {"train": "0", "val": "1", "test": "2"}  # the numbers of CelebA's list_eval_partition.txt
+PNG = b"\x89PNG"  # what such a file begins with
 END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what a whole file has near its end
 
 # A picture has 256 values, so its range is a table: torch's ToTensor and Normalize(0.5, 0.5) in float32, bit by bit.
@@ -99,12 +100,18 @@ def check_headers(paths: Sequence[Path], center_crop: int = 0) -> None:
 def open_image(path: str | Path) -> Iterator[Image.Image]:
     """Image.open, with an InputError that names the file for all that fails in it and in the block.
 
-    By way of a file object: given a name, Pillow (13.0) maps an uncompressed TIFF into memory, and confuses its sides
-    if its orientation tag lays it on one of them.
+    The checksums of a PNG are verified first, for Pillow decodes pixels without a look at them. By way of a file object:
+    given a name, Pillow (13.0) maps an uncompressed TIFF into memory, and confuses its sides if its orientation tag lays
+    it on one of them.
     """
     try:
-        with open(path, "rb") as file, Image.open(file) as image:
-            yield image
+        with open(path, "rb") as file:
+            if file.read(4) == PNG:
+                with Image.open(file) as image:
+                    if image.tile:  # else loading says that there are no pixels
+                        image.verify()
+            with Image.open(file) as image:
+                yield image
     except InputError:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, zlib.error and others
