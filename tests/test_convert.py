@@ -351,6 +351,42 @@ def test_a_file_of_another_model_says_what_it_holds(capsys, official, tmp_path):
     assert "not a dict of tensors" in error
 
 
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            lambda content: content | {"optimizer": {}},
+            "holds optimizer beside n_iter, generator, discriminator; save it",
+        ),
+        (lambda content: content | {"n_iter": torch.tensor(5)}, "its n_iter is a Tensor, not a whole number"),
+        (lambda content: {"generator": {}}, "it holds generator, and lacks n_iter, discriminator"),
+    ],
+)
+def test_a_file_that_holds_more_or_less_says_which(capsys, official, tmp_path, change, line):
+    torch.save(change(torch.load(official, weights_only=True)), official)
+    assert line in refused(capsys, "official", "ctsdg", official, tmp_path / "ours")
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_names_that_wrappers_of_torch_made_are_those_of_the_network(states, tmp_path, prefix):
+    wrapped = {name: {f"{prefix}{key}": array for key, array in state.items()} for name, state in states.items()}
+    plain, ours = (
+        run_convert("official", "ctsdg", write_official(tmp_path / f"{i}.pth", content), tmp_path / f"ours{i}")
+        for i, content in enumerate((states, wrapped))
+    )
+    for name in NETWORKS:
+        found, expected = (read_network(folder / f"{name}.ckpt").arrays for folder in (ours, plain))
+        for key, array in expected.items():
+            np.testing.assert_array_equal(found[key], array)
+
+
+def test_a_safetensors_file_is_called_so(capsys, tmp_path):
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    (tmp_path / "x.pth").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    line = refused(capsys, "official", "ctsdg", tmp_path / "x.pth", tmp_path / "ours")
+    assert "x.pth is a safetensors file, which is not read here: torch.save(safetensors.torch.load_file(" in line
+
+
 def test_a_checkpoint_of_ours_is_not_the_model_zoos(capsys, tmp_path):
     save_network(
         tmp_path / "generator_000005.ckpt", Generator(WIDTH), get_model("ctsdg").info("generator", width=WIDTH)

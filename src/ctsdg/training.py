@@ -4,10 +4,12 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src.ctsdg.discriminator import Discriminator
+from src.ctsdg.generator import ENCODER_STAGES
 from src.ctsdg.loss import GENERATOR_TERMS, DiscriminatorLoss, GeneratorLoss, LossWeights
 from src.ctsdg.train_step import CTSDGTrainOneStepCell
 from src.data.images import to_uint8
 from src.drawing.sheet import Row
+from src.errors import InputError
 from src.losses.perceptual import VGG16Features
 from src.models import get_model
 from src.network_info import NetworkInfo
@@ -45,6 +47,12 @@ class CTSDGTraining(ModelTraining):
         self.discriminator_loss = DiscriminatorLoss(discriminator)
 
     def make_networks(self) -> dict[str, nn.Cell]:
+        c, deepest = self.config, self.config.image_size >> len(ENCODER_STAGES)  # pixels of a side
+        if c.train_iter and c.batch_size * deepest == 1:
+            raise InputError(
+                f"--batch_size 1 --image_size {c.image_size}: the deepest batch norm would see a single value, without "
+                "variance; give --batch_size 2, which --gradient_accumulation is no substitute for, or a larger image"
+            )
         generator = get_model(self.MODEL).network(self.info("generator"))
         return {"generator": generator, "discriminator": Discriminator(self.config.width)}
 

@@ -149,7 +149,7 @@ def as_hole(mask: Array) -> np.ndarray:
     if isinstance(mask, Image.Image) and mask.mode not in MASK_MODES:
         raise ValueError(f'mask: mode {mask.mode} is none of {", ".join(MASK_MODES)}; mask.convert("L") is')
     hole = np.asarray(mask)
-    if hole.ndim != 2 or hole.dtype.kind not in "bf" and hole.dtype != np.uint8:
+    if hole.ndim != 2 or (hole.dtype.kind not in "bf" and hole.dtype != np.uint8):
         raise ValueError(f"mask: {hole.dtype} {hole.shape} is no bool, uint8 or float (H, W)")
     if hole.dtype == np.uint8:
         return hole > 0 if hole.max(initial=0) <= 1 else hole / np.float32(255)

@@ -15,6 +15,7 @@ sys.path.insert(0, str(HERE))
 from inpainting import Inpainter  # noqa: E402
 from inpainting.errors import InputError  # noqa: E402
 from inpainting.inference.user_files import Settings, fill_user_files  # noqa: E402
+from inpainting.progress import print_any_name  # noqa: E402
 
 
 def main() -> int:
@@ -40,6 +41,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    print_any_name()
     logging.basicConfig(format="%(message)s")
     try:
         sys.exit(main())
