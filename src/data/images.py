@@ -250,9 +250,11 @@ def _files_below(root: Path) -> Iterator[Path]:
 
 def content_of(path: Path) -> str:
     """The kind of picture that a file begins as, whatever its name, or nothing."""
+    if not path.is_file():  # a pipe would be waited for
+        return ""
     try:
         with open(path, "rb") as file:
-            found = CONTENT.match(file.read(16)) if path.is_file() else None  # a pipe would be waited for
+            found = CONTENT.match(file.read(16))
     except OSError:
         return ""
     return found.lastgroup if found else ""
