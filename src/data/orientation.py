@@ -8,18 +8,29 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 ORIENTATION = 274  # the tag
 # Orientation -> axes that are reversed to show the picture, after rows and columns changed places from 5 on.
 FLIPS = {1: (), 2: (1,), 3: (0, 1), 4: (0,), 5: (), 6: (1,), 7: (0, 1), 8: (0,)}
 
+# The same for Pillow. Not ImageOps.exif_transpose: it writes all tags anew.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 
 def turned(image: Image.Image) -> Image.Image:
     """A picture as its orientation tag says. image: as it was read from a file."""
-    if image.format == "TIFF" or orientation_of(image) == 1:  # Pillow turns TIFFs while reading
+    if image.format == "TIFF" or orientation_of(image) not in TURNS:  # Pillow turns TIFFs while reading
         return image
-    return ImageOps.exif_transpose(image)
+    return image.transpose(TURNS[orientation_of(image)])
 
 
 def orientation_of(image: Image.Image) -> int:

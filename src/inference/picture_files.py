@@ -133,7 +133,7 @@ def _header(path: Path, image: Image.Image) -> Header:
         raise InputError(f"{path} has {what}, which would be lost; save it as RGB with 8 or 16 bits per channel first")
     profile = image.info.get("icc_profile")
     if own := _own_colours(path, image):
-        raise InputError(f"{path} has {own}, which would be lost; give it a colour profile")
+        raise InputError(f"{path} has {own}, which would be lost; give it a colour profile instead")
     mode, key = deep or MODES[mode], image.info.get("transparency")
     if key is not None and not mode.endswith("A"):
         mode += "A"
@@ -145,7 +145,7 @@ def _own_colours(path: Path, image: Image.Image) -> str:
     cicp = tuple(_png_chunk(path, b"cICP")) if image.format == "PNG" else ()  # counts before all others
     if cicp:
         return f"a colour space of its own (cICP {cicp})" if cicp != SRGB_CICP else ""
-    if "icc_profile" in image.info or "srgb" in image.info:
+    if image.info.get("icc_profile") or "srgb" in image.info:
         return ""
     gamma, primaries = image.info.get("gamma", SRGB_GAMMA), image.info.get("chromaticity", SRGB_PRIMARIES)
     if abs(gamma - SRGB_GAMMA) > 0.01:
