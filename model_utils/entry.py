@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from model_utils.config import Config, load_config, read_schema
 from src.errors import InputError
+from src.progress import print_any_name
 
 SHIPPED = Path("weights", "photos")  # what fills holes where no checkpoint is given; its README.md is its card
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # raised while writing, when no file name is at hand
@@ -26,6 +27,7 @@ def run(main: Callable[[Config], None], argv: Sequence[str] | None = None) -> No
     The file that holds `main` says what `--help` prints: its docstring, then the options of its OPTION_GROUPS, or all.
     Where its OPTION_RULES has a rule for an option, as {"model": "this | that"}, that counts in place of the usual one.
     """
+    print_any_name()
     file = vars(sys.modules[main.__module__])
     try:
         main(load_config(argv, file["__doc__"] or "", file.get("OPTION_GROUPS"), file.get("OPTION_RULES", {})))

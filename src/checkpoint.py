@@ -67,14 +67,22 @@ def save_network(path: Path, values: dict[str, np.ndarray | Tensor] | nn.Cell, i
 def read_network(path: str | Path, network: str = "") -> NetworkFile:
     """The file of a network, or with `network` that network's file where `path` may be a folder, see network_file.
 
-    Raises InputError if it is damaged or not ours.
+    Raises InputError if it is damaged or not ours, or holds numbers that are not finite.
     """
     path = network_file(path, network) if network else Path(path)
     entries = read_ckpt(path)
     if INFO not in entries:
         raise InputError(f"{path} was not written by this project; convert.py makes checkpoints of other code's files")
     info = parse_info(str(entries.pop(INFO)), path)
-    return NetworkFile({name: parameter.asnumpy() for name, parameter in entries.items()}, info, path)
+    arrays = {name: parameter.asnumpy() for name, parameter in entries.items()}
+    if wrong := not_finite(arrays):
+        raise InputError(f"{path} holds numbers that are not finite, the first in {wrong[0]}; use another checkpoint")
+    return NetworkFile(arrays, info, path)
+
+
+def not_finite(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Names of arrays with infinite numbers or NaN."""
+    return [name for name, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
 
 
 def read_generator(path: str | Path, chosen: Mapping[str, Setting]) -> NetworkFile:

@@ -17,6 +17,7 @@ from .inference.inpainter import Inpainter
 from .inference.onnx_runtimes import PRECISIONS, RUNTIMES
 from .inference.shipped import shipped_network
 from .inference.user_files import Settings, fill_user_files
+from .progress import print_any_name
 
 
 def main(argv: Sequence[str] | None = None, network: Path | None = None) -> None:
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None, network: Path | None = None) -> None
 
     Ends the process: 1 if some images could not be filled, 2 if the input is wrong.
     """
+    print_any_name()
     logging.basicConfig(format="%(message)s")
     try:
         sys.exit(fill(parse(argv, network)))

@@ -1,5 +1,6 @@
 """How far a long run is: a bar on a terminal, a line now and then in a log."""
 
+import io
 import shutil
 import sys
 import time
@@ -7,6 +8,13 @@ from typing import TextIO
 
 BAR = 24  # characters
 REDRAW, REPORT = 0.1, 10.0  # seconds between two drawings of the bar, and between two lines in a log
+
+
+def print_any_name() -> None:
+    """Of what a terminal or a pipe cannot show, such as names of files in another encoding, print codes instead."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class Progress:

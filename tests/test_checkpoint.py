@@ -45,6 +45,13 @@ def test_a_damaged_file_is_one_line_wherever_the_damage_is(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(number, tmp_path):
+    save_network(tmp_path / "x.ckpt", {"a": np.zeros(3, np.float32), "b": np.float32([1, number])}, GENERATOR)
+    with pytest.raises(InputError, match=r"x\.ckpt holds numbers that are not finite, the first in b; use another"):
+        read_network(tmp_path / "x.ckpt")
+
+
 def test_a_checkpoint_of_other_code_is_told_from_ours(tmp_path):
     import mindspore as ms
 

@@ -163,3 +163,11 @@ def test_what_a_page_says_can_be_run(page, reader):
         if not LEFT_OUT.search(code):
             done = subprocess.run([sys.executable, "-c", given + code], cwd=reader, capture_output=True, check=False)
             assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_requirements_of_onnx_files_are_all_that_running_one_needs():
+    needed, listed = (
+        {line.partition("  #")[0].strip() for line in (ROOT / name).read_text().splitlines() if line[:1] not in "#"}
+        for name in ("requirements.txt", "requirements-onnx.txt")
+    )
+    assert {line for line in needed if not line.startswith("mindspore")} <= listed

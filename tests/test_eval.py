@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from src.data.samples import EvaluationSamples
 from src.evaluation.baselines import inpaint_baseline
 from src.evaluation.evaluation import Evaluation, baseline_method, score
 from src.evaluation.image_quality import PROTOCOLS
-from src.evaluation.report import FILES, contact_sheet, extremes
+from src.evaluation.report import FILES, contact_sheet, extremes, write_report
 from src.inference.inpainter import Inpainter
 from tests.command_line import ROOT, words
 from tests.defaults import with_defaults
@@ -86,7 +87,7 @@ def test_every_picture_is_scored_as_scikit_image_would(evaluated, pictures, chec
         picture = np.asarray(Image.open(pictures / "images" / row["name"]))
         hole = np.asarray(Image.open(pictures / "masks" / row["mask"]))
         for prefix, composite in (
-            ("", inpainter.fill(picture, hole)),
+            ("", inpainter(picture, hole)),
             ("telea_", inpaint_baseline("telea", picture, ~hole)),
             ("ns_", inpaint_baseline("ns", picture, ~hole)),
         ):
@@ -100,6 +101,19 @@ def test_every_picture_is_scored_as_scikit_image_would(evaluated, pictures, chec
             assert float(row[f"{prefix}ssim"]) == pytest.approx(expected, abs=tolerance / 10)
             expected = np.abs(picture / 255 - composite / 255).mean()
             assert float(row[f"{prefix}mae"]) == pytest.approx(expected, abs=tolerance / 10)
+
+
+def test_names_in_any_encoding_are_written(tmp_path):
+    picture, mask = tmp_path / os.fsdecode(b"caf\xe9.png"), tmp_path / os.fsdecode(b"\xff.png")
+    Image.fromarray(data.astronaut()[:32, :32]).save(picture)
+    Image.fromarray(np.eye(32, dtype=bool)).save(mask)
+    samples = with_defaults(EvaluationSamples, [picture], [mask], 32)
+    evaluation = Evaluation(samples, {"telea": baseline_method("telea")}, PROTOCOLS["zoo"])
+    evaluation.run()
+    (tmp_path / "out").mkdir()
+    write_report(tmp_path / "out", evaluation, {"options": {"data_root": str(picture)}})
+    rows = (tmp_path / "out" / "per_image.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[1].startswith("caf\\udce9.png,\\udcff.png,")
 
 
 def test_metrics_json_says_what_the_numbers_are(evaluated, pictures, checkpoint):

@@ -1,6 +1,7 @@
 """Files of conversions: read without executing them, written whole or not at all."""
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from mindspore import Parameter
 from ..checkpoint import INFO, read_ckpt
 from ..errors import InputError
 from ..files import make_folder, staged
+
+SAFETENSORS = re.compile(rb".{6}\0\0\{\s*[\"}]", re.DOTALL)  # the length of a JSON header, and its beginning
 
 
 def import_torch():
@@ -31,6 +34,12 @@ def read_torch(path: Path) -> dict:
     torch = import_torch()
     if not path.is_file():
         raise InputError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; --input takes a file")
+    with open(path, "rb") as file:
+        if SAFETENSORS.match(file.read(16)):
+            raise InputError(
+                f"{path} is a safetensors file, which is not read here: "
+                'torch.save(safetensors.torch.load_file("FILE"), "FILE.pth") makes one that is'
+            )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of file formats that it will not read anyway
@@ -49,16 +58,19 @@ def read_torch(path: Path) -> dict:
 
 
 def as_arrays(state: dict, where: str) -> dict[str, np.ndarray]:
-    """A state dict as NumPy arrays: floating-point numbers in float32, DataParallel's `module.` taken off the names."""
+    """A state dict as NumPy arrays: floating-point numbers in float32, what wrappers put in front of names taken off.
+
+    Those are DataParallel's `module.` and, at any depth, torch.compile's `_orig_mod.`.
+    """
     torch = import_torch()
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InputError(f"{where} is not a dict of tensors")
-    wrapped = all(str(name).startswith("module.") for name in state)
-    arrays = {}
+    state, arrays = {str(name).replace("_orig_mod.", ""): tensor for name, tensor in state.items()}, {}
+    wrapped = all(name.startswith("module.") for name in state)
     for name, tensor in state.items():
         tensor = tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
         try:
-            arrays[str(name).removeprefix("module.") if wrapped else str(name)] = tensor.numpy()
+            arrays[name.removeprefix("module.") if wrapped else name] = tensor.numpy()
         except (TypeError, RuntimeError):
             raise InputError(f"{where}: {name} is no ordinary tensor of numbers") from None
     return arrays

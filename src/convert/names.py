@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from mindspore import nn
 
+from ..checkpoint import not_finite
 from ..errors import InputError
 
 PYTORCH, MODELZOO = 1, 2  # the columns: the official PyTorch code or torchvision, and the MindSpore model zoo
@@ -77,7 +78,8 @@ def take(
 ) -> dict[str, np.ndarray]:
     """Their arrays under our names. Where two of theirs are one of ours the last counts, as it does in PyTorch.
 
-    Raises InputError that lists what is missing, what is left over, and what has another shape; `where` names the file.
+    Raises InputError that lists what is missing, what is left over, what has another shape, and what is not finite;
+    `where` names the file.
     """
     expected = {theirs for _, theirs in pairs}
     missing = [theirs for _, theirs in pairs if theirs not in source]
@@ -95,7 +97,7 @@ def take(
         if ours:
             arrays[ours] = array
 
-    problems = {"missing": missing, "unknown": unknown, "of another shape": misshapen}
+    problems = {"missing": missing, "unknown": unknown, "of another shape": misshapen, "not finite": not_finite(source)}
     if any(problems.values()):
         raise InputError(f"{where} does not fit: {'; '.join(_list(k, v) for k, v in problems.items() if v)}")
     return arrays

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..checkpoint import read_network, save_network
 from ..convert.files import as_arrays, read_mindspore, read_torch, write_torch
-from ..convert.names import MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes, take
+from ..convert.names import LISTED, MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes, take
 from ..errors import InputError
 from ..models import get_model
 from . import Discriminator, Generator
@@ -99,9 +99,17 @@ def from_official(path: Path, output: Path, seamless: bool, edge_mode: str, imag
     What the file does not say, the options of these names do: benchmarks/published_training.py can train otherwise.
     """
     content = read_torch(path)
-    if set(content) != {"n_iter", *NETWORKS} or not isinstance(content["n_iter"], int):
-        found = ", ".join(map(str, list(content)[:5])) or "nothing"
-        raise InputError(f"{path} is no CTSDG checkpoint: it holds {found}, not n_iter, generator, discriminator")
+    wanted = ("n_iter", *NETWORKS)
+    lacking, more = ([str(name) for name in a if name not in b] for a, b in ((wanted, content), (content, wanted)))
+    if lacking:
+        found = ", ".join(map(str, list(content)[:LISTED])) or "nothing"
+        raise InputError(f"{path} is no CTSDG checkpoint: it holds {found}, and lacks {', '.join(lacking)}")
+    if more:
+        raise InputError(f"{path} holds {', '.join(more[:LISTED])} beside {', '.join(wanted)}; save it without")
+    if not isinstance(content["n_iter"], int):
+        raise InputError(
+            f"{path}: its n_iter is a {type(content['n_iter']).__name__}, not a whole number; save it as one"
+        )
     states = {name: as_arrays(content[name], f"{path} ({name})") for name in NETWORKS}
     width = infer_width(channel_counts(states["generator"], PYTORCH), scaled)
     settings: dict[str, Any] = {"width": width, "seamless": seamless, "edge_mode": edge_mode, "image_size": image_size}

@@ -5,12 +5,14 @@ from mindspore import Tensor, nn
 
 from ..data.images import to_uint8
 from ..drawing.sheet import Row
+from ..errors import InputError
 from ..losses.perceptual import VGG16Features
 from ..models import get_model
 from ..network_info import NetworkInfo
 from ..training.counters import BatchCount
 from ..training.model_training import ModelTraining
 from .discriminator import Discriminator
+from .generator import ENCODER_STAGES
 from .loss import GENERATOR_TERMS, DiscriminatorLoss, GeneratorLoss, LossWeights
 from .train_step import CTSDGTrainOneStepCell
 
@@ -45,6 +47,12 @@ class CTSDGTraining(ModelTraining):
         self.discriminator_loss = DiscriminatorLoss(discriminator)
 
     def make_networks(self) -> dict[str, nn.Cell]:
+        c, deepest = self.config, self.config.image_size >> len(ENCODER_STAGES)  # pixels of a side
+        if c.train_iter and c.batch_size * deepest == 1:
+            raise InputError(
+                f"--batch_size 1 --image_size {c.image_size}: the deepest batch norm would see a single value, without "
+                "variance; give --batch_size 2, which --gradient_accumulation is no substitute for, or a larger image"
+            )
         generator = get_model(self.MODEL).network(self.info("generator"))
         return {"generator": generator, "discriminator": Discriminator(self.config.width)}
 

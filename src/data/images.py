@@ -1,22 +1,33 @@
-"""Pictures: find them, check them, read them, and bring them to the networks' size and range.
+"""Pictures: find them, check them, read them, and bring them to the networks' size and range."""
 
-Orientation tags (EXIF) are not applied: the published weights saw the stored pixels, and so do the masks.
-"""
-
+import logging
 import os
+import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ..errors import InputError
+from .orientation import orientation_of, turned
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 SPLITS = {"train": "0", "val": "1", "test": "2"}  # the numbers of CelebA's list_eval_partition.txt
+PNG = b"\x89PNG"  # what such a file begins with
+# What pictures begin with, whatever their suffix. Not BMP and TIFF: too short, and what cameras' raw files begin with.
+CONTENT = re.compile(
+    rb"(?P<PNG>\x89PNG)|(?P<JPEG>\xff\xd8\xff)|(?P<GIF>GIF8)|(?P<WebP>RIFF.{4}WEBP)|(?P<AVIF>.{4}ftypavi)"
+    rb"|(?P<HEIC>.{4}ftyp(?:hei|hev|mif|msf))|(?P<JPEG_XL>\0{3}\x0cJXL )",
+    re.DOTALL,
+)
+NEWER = ("AVIF", "HEIC", "JPEG_XL")  # those of them that not every Pillow reads
 END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what a whole file has near its end
+
+logger = logging.getLogger("inpainting")
 
 # A picture has 256 values, so its range is a table: torch's ToTensor and Normalize(0.5, 0.5) in float32, bit by bit.
 NORMALISED = (np.arange(256, dtype=np.float32) / np.float32(255) - np.float32(0.5)) / np.float32(0.5)
@@ -28,7 +39,8 @@ LUMINANCE = np.array([19595, 38470, 7471], np.uint32)
 def list_images(root: str | Path) -> list[Path]:
     """Pictures at any depth below `root`, sorted by relative path; links are followed, hidden names are not.
 
-    A single file is its own list. Raises InputError if there is nothing to read.
+    A file is a picture by its suffix, or by what it begins with (CONTENT), so that none is left out without a word. A
+    single file is its own list. Raises InputError if there is nothing to read.
     """
     root = Path(root)
     if root.is_file():
@@ -36,10 +48,7 @@ def list_images(root: str | Path) -> list[Path]:
     if not root.is_dir():
         raise InputError(f"{root} does not exist; give a picture or a folder of pictures")
 
-    paths = []
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        paths += [Path(folder, name) for name in names if _is_image_name(name)]
+    paths = [path for path in _files_below(root) if path.name.lower().endswith(IMAGE_SUFFIXES) or content_of(path)]
     if not paths:
         raise InputError(f"{root} holds no pictures ({' '.join(IMAGE_SUFFIXES)}); check the path")
     return sorted(paths, key=lambda path: path.relative_to(root).as_posix())
@@ -59,9 +68,9 @@ def list_split(root: str | Path, anno_path: str | Path, split: str) -> list[Path
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; give the folder that holds the pictures of {anno_path}")
     try:
-        lines = anno_path.read_text(encoding="utf-8").splitlines()
+        lines = anno_path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{anno_path} cannot be read as a partition file: {reason(error)}") from error
+        raise InputError(f"{anno_path} cannot be read as a partition file: {reason(error, anno_path)}") from error
 
     paths = []
     for number, line in enumerate(lines, start=1):
@@ -71,7 +80,8 @@ def list_split(root: str | Path, anno_path: str | Path, split: str) -> list[Path
         if not name or part not in SPLITS.values():
             raise InputError(f"{anno_path}, line {number}: expected 'name 0|1|2', found '{line.strip()[:80]}'")
         if part == SPLITS[split]:
-            candidates = (root / name.strip(), root / "img_align_celeba" / name.strip())
+            folders = (root, root / "img_align_celeba")
+            candidates = [folder / form for folder in folders for form in spellings(name.strip())]
             path = next((path for path in candidates if path.is_file()), None)
             if path is None:
                 raise InputError(f"{anno_path}, line {number}: {name.strip()} is not under {root}")
@@ -81,39 +91,52 @@ def list_split(root: str | Path, anno_path: str | Path, split: str) -> list[Path
     return paths
 
 
+def spellings(name: str) -> tuple[str, ...]:
+    """A name as it is, with its accents composed, and with them decomposed, as some systems store them."""
+    return (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
+
+
 def check_headers(paths: Sequence[Path], center_crop: int = 0) -> None:
     """Open every file, so that a broken one names itself before a long run and not in the middle of it.
 
     Headers are read, and the end of JPEG and PNG files; only a file without its end marker is decoded to decide.
     Raises InputError with the number of broken files and the first three, also for pictures smaller than the crop.
+    Warns where stored pictures are not as viewers show them.
     """
     with ThreadPoolExecutor() as pool:
-        faults = list(pool.map(lambda path: fault(path, center_crop), paths))
-    broken = [f"{path} ({why})" for path, why in zip(paths, faults, strict=True) if why]
+        found = list(pool.map(lambda path: _look_at(path, center_crop), paths))
+    broken = [f"{path} ({why})" for path, (why, _) in zip(paths, found, strict=True) if why]
     if broken:
         listed = ", ".join(broken[:3]) + (", ..." if len(broken) > 3 else "")
         raise InputError(f"{len(broken)} of {len(paths)} pictures cannot be used, remove or replace them: {listed}")
+    tagged = [path for path, (_, is_turned) in zip(paths, found, strict=True) if is_turned]
+    if tagged:
+        logger.warning(
+            f"{len(tagged)} of {len(paths)} pictures, such as {tagged[0]}, are turned as viewers show them, by their "
+            "orientation tags (EXIF), and masks are taken so: docs/inference.md, Masks."
+        )
 
 
 @contextmanager
 def open_image(path: str | Path) -> Iterator[Image.Image]:
     """Image.open, with an InputError that names the file for all that fails in it and in the block.
 
-    By way of a file object: given a name, Pillow (13.0) maps an uncompressed TIFF into memory, and confuses its sides
-    if its orientation tag lays it on one of them.
+    The checksums of a PNG are verified first: Pillow decodes pixels without a look at them. By way of a file object:
+    given a name, Pillow (13.0) maps an uncompressed TIFF into memory, and confuses its sides if its orientation tag
+    lays it on one of them.
     """
     try:
-        with open(path, "rb") as file, Image.open(file) as image:
-            yield image
+        with open(path, "rb") as file:
+            if file.read(4) == PNG:
+                with Image.open(file) as image:
+                    if image.tile:  # else loading says that there are no pixels
+                        image.verify()
+            with Image.open(file) as image:
+                yield image
     except InputError:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, zlib.error and others
-        raise InputError(f"{path} cannot be read as a picture: {reason(error)}") from error
-
-
-def turned(image: Image.Image) -> Image.Image:
-    """A picture as its orientation tag says. image: as it was read from a file."""
-    return image if image.format == "TIFF" else ImageOps.exif_transpose(image)  # Pillow turns TIFFs while reading
+        raise InputError(f"{path} cannot be read as a picture: {reason(error, path)}") from error
 
 
 def read_rgb(path: str | Path) -> Image.Image:
@@ -121,14 +144,16 @@ def read_rgb(path: str | Path) -> Image.Image:
     return decode(path).convert("RGB")
 
 
-def decode(path: str | Path, upright: bool = False) -> Image.Image:
-    """The picture with 8 bits per channel in whatever layout it has. Raises InputError that names the file.
-
-    `upright`: as viewers show it, turned by its orientation tag.
-    """
+def decode(path: str | Path) -> Image.Image:
+    """The picture with 8 bits per channel in whatever layout it has, upright. Raises InputError that names the file."""
     with open_image(path) as image:
         image.load()
-        return _to_eight_bits(turned(image) if upright else image)
+        return _to_eight_bits(turned(image))
+
+
+def pages(image: Image.Image) -> int:
+    """Pictures in a file. Of a phone's photo with extras (MPO) the photo alone counts."""
+    return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
 
 
 def prepare_image(image: Image.Image, image_size: int, center_crop: int = 0) -> np.ndarray:
@@ -212,8 +237,27 @@ def luminance(colours: np.ndarray) -> np.ndarray:
     return ((colours.astype(np.uint32) @ LUMINANCE + 2**15) >> 16).astype(colours.dtype)
 
 
-def _is_image_name(name: str) -> bool:
-    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+def _files_below(root: Path) -> Iterator[Path]:
+    """Files at any depth, hidden ones and hidden folders left out. A folder that a link puts into itself is one."""
+    above: dict[str, frozenset[str]] = {str(root): frozenset()}  # by folder: those on the way to it, without links
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        way = above.pop(folder) | {os.path.realpath(folder)}
+        inside = {name: os.path.join(folder, name) for name in subfolders if not name.startswith(".")}
+        subfolders[:] = [name for name, path in inside.items() if os.path.realpath(path) not in way]
+        above |= {inside[name]: way for name in subfolders}
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def content_of(path: Path) -> str:
+    """The kind of picture that a file begins as, whatever its name, or nothing."""
+    if not path.is_file():  # a pipe would be waited for
+        return ""
+    try:
+        with open(path, "rb") as file:
+            found = CONTENT.match(file.read(16))
+    except OSError:
+        return ""
+    return found.lastgroup or "" if found else ""
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
@@ -227,17 +271,24 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 def fault(path: Path, center_crop: int = 0) -> str:
     """Why the file cannot be used, or nothing."""
+    return _look_at(path, center_crop)[0]
+
+
+def _look_at(path: Path, center_crop: int) -> tuple[str, bool]:
+    """Why the file cannot be used, or nothing; and do viewers turn the picture?"""
     try:
         with Image.open(path) as image:
             width, height = image.size
             marker = END_MARKERS.get(image.format or "", b"")
+            # A PNG's tags may be behind its pixels, where they are not looked for.
+            is_turned = (image.format != "PNG" or "exif" in image.info) and orientation_of(image) != 1
         if center_crop > min(width, height):
-            return f"{width}x{height} pixels, smaller than center_crop {center_crop}"
+            return f"{width}x{height} pixels, smaller than center_crop {center_crop}", is_turned
         if not _ends_with(path, marker):
             decode(path)  # valid files may carry bytes behind their end, so only the decoder can tell
     except Exception as error:
-        return reason(error)
-    return ""
+        return reason(error, path), False
+    return "", is_turned
 
 
 def _ends_with(path: Path, marker: bytes) -> bool:
@@ -246,12 +297,15 @@ def _ends_with(path: Path, marker: bytes) -> bool:
         return marker in file.read()
 
 
-def reason(error: Exception) -> str:
-    """One line for the user from whatever the decoder raised."""
+def reason(error: Exception, path: str | Path) -> str:
+    """One line for the user from whatever reading a file raised."""
     if isinstance(error, InputError):
         error = error.__cause__
     if isinstance(error, Image.UnidentifiedImageError):
-        return "not a picture file"
+        kind = content_of(Path(path))
+        if kind in NEWER:
+            return f"{kind}, which Pillow does not read here; save it as PNG or JPEG"
+        return f"damaged, though it begins as {kind}" if kind else "not a picture file"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, Image.DecompressionBombError) and Image.MAX_IMAGE_PIXELS:

@@ -13,10 +13,15 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError
-from .images import check_headers, decode
+from .images import check_headers, decode, open_image, pages
+from .orientation import Placement
 
 WHITE = 128  # gray values from here on are white
 MID_GRAY = (64, 191)  # neither black nor white: a JPEG's doing, or a third colour
+FEW = 0.01  # of a mask's pixels: less of a colour is the rims' doing
+COLOURED = 32  # levels between channels: less is JPEG's doing
+STEP = 4  # every so many rows and columns are looked at for colours
+MUCH = 0.7  # of a picture: few holes are larger, and most inverted ones
 POLARITIES = ("white_hole", "black_hole")
 
 # Brush walks of drawn masks, as parts of the picture's side.
@@ -27,19 +32,33 @@ SEGMENTS = (3, 14)
 logger = logging.getLogger("inpainting")
 
 
-def read_mask_gray(path: str | Path, upright: bool = False) -> np.ndarray:
-    """Mask file -> uint8 (H, W) of gray values. Raises InputError that names the file.
+def read_mask_gray(path: str | Path) -> np.ndarray:
+    """Mask file -> uint8 (H, W) of gray values, upright. Raises InputError that names the file.
 
     Alpha is dropped, except where the picture has one colour throughout and only alpha varies: then the mask was
-    drawn in alpha, and opaque is white. `upright`: as viewers show it, turned by its orientation tag.
+    drawn in alpha, and opaque is white. A picture in the place of a mask is refused.
     """
-    image = decode(path, upright)
+    image = decode(path)
+    if image.mode in ("1", "L"):
+        return np.asarray(image.convert("L"))
+    colour, gray, varies = image.convert("RGB"), np.asarray(image.convert("L")), False
     if "A" in image.getbands():
-        *colour, alpha = image.convert("RGBA").split()
+        alpha = image.convert("RGBA").getchannel("A")
         low, high = alpha.getextrema()
-        if low != high and all(band.getextrema()[0] == band.getextrema()[1] for band in colour):
+        varies = low != high
+        if varies and all(band.getextrema()[0] == band.getextrema()[1] for band in colour.split()):
             return np.asarray(alpha)
-    return np.asarray(image.convert("L"))
+    spread = np.ptp(np.asarray(colour)[::STEP, ::STEP], axis=2)
+    if _is_gray(gray[::STEP, ::STEP]) and (varies or np.mean(spread > COLOURED) > FEW):
+        raise InputError(
+            f"{path} is no mask but a picture, or painted in colours; a mask is white in the hole and black elsewhere"
+        )
+    return gray
+
+
+def _is_gray(gray: np.ndarray) -> bool:
+    """Is more of it than rims neither black nor white?"""
+    return float(np.mean((gray >= MID_GRAY[0]) & (gray <= MID_GRAY[1]))) > FEW
 
 
 def read_mask(path: str | Path, polarity: str = "white_hole") -> np.ndarray:
@@ -55,7 +74,7 @@ def read_weights(path: str | Path, polarity: str = "white_hole", edge: str = "ha
 
     edge: hard gives 0 and 1 alone; soft takes the gray value between black and white. Raises InputError.
     """
-    gray = read_mask_gray(path, upright=True)
+    gray = read_mask_gray(path)
     white = gray / np.float32(255) if edge == "soft" else (gray >= WHITE).astype(np.float32)
     return white if polarity == "white_hole" else 1 - white
 
@@ -67,9 +86,18 @@ def resize_mask(hole: np.ndarray, image_size: int) -> np.ndarray:
     return (np.asarray(known)[None] > 0).astype(np.float32)
 
 
-def load_mask(path: str | Path, image_size: int, polarity: str = "white_hole") -> np.ndarray:
-    """Mask file -> float32 (1, image_size, image_size), 1 = known."""
-    return resize_mask(read_mask(path, polarity), image_size)
+def load_mask(
+    path: str | Path, image_size: int, polarity: str = "white_hole", picture: str | Path | None = None
+) -> np.ndarray:
+    """Mask file -> float32 (1, image_size, image_size), 1 = known.
+
+    picture: the file that the mask is for, with which it may have to be turned, see Placement
+    """
+    hole = read_mask(path, polarity)
+    if picture is not None and hole.shape[0] != hole.shape[1]:  # the size of a square is that of all its turns
+        with open_image(picture) as image:
+            hole = Placement.of(image).with_picture(hole)
+    return resize_mask(hole, image_size)
 
 
 def check_masks(paths: Sequence[Path], polarity: str = "white_hole", sample_size: int = 200) -> None:
@@ -87,35 +115,52 @@ def evenly_spaced(paths: Sequence[Path], count: int = 200) -> list[Path]:
 
 
 def warn_of_odd_masks(masks: Iterable[tuple[Path, np.ndarray]], polarity: str, gray_is_meant: bool = False) -> None:
-    """Warn if masks look inverted, empty or, unless `gray_is_meant`, not black and white.
+    """Warn of masks that look inverted, are empty, hold several pictures or, unless `gray_is_meant`, are not black and
+    white.
 
     masks: each a file and its gray values, uint8 (H, W).
     """
-    paths, holes, blurred = [], [], []
+    holes, blurred, several = {}, [], []
     for path, gray in masks:
         white = np.mean(gray >= WHITE)
-        paths.append(path)
-        holes.append(white if polarity == "white_hole" else 1 - white)
-        if not gray_is_meant and np.mean((gray >= MID_GRAY[0]) & (gray <= MID_GRAY[1])) > 0.01:
+        holes[path] = white if polarity == "white_hole" else 1 - white
+        if not gray_is_meant and _is_gray(gray):
             blurred.append(path)
+        with open_image(path) as image:
+            if pages(image) > 1:
+                several.append(path)
 
-    if not paths:
+    if not holes:
         return
-    hole, folder = np.mean(holes), Path(paths[0]).parent
+    average, folder = np.mean(list(holes.values())), next(iter(holes)).parent
     other = POLARITIES[polarity == "white_hole"]
-    if hole > 0.7:
+    full, empty = [path for path in holes if holes[path] > MUCH], [path for path in holes if holes[path] == 0]
+
+    def some(paths: list[Path]) -> str:
+        return f"{len(paths)} of {len(holes)} masks looked at, such as {paths[0]},"
+
+    if average > MUCH:
         logger.warning(
-            f"The masks in {folder} are {hole:.1%} hole on average with --mask_polarity {polarity}; "
+            f"The masks in {folder} are {average:.1%} hole on average with --mask_polarity {polarity}; "
             f"if holes are the other colour, use --mask_polarity {other}."
         )
-    if hole == 0:
+    elif full:
+        logger.warning(
+            f"{some(full)} are over {MUCH:.0%} hole with --mask_polarity {polarity}; the others are not: are its "
+            "colours the wrong way round?"
+        )
+    if average == 0:
         logger.warning(
             f"The masks in {folder} have no holes with --mask_polarity {polarity}: gray values below {WHITE} are "
             f"black; save black as 0 and white as 255."
         )
+    elif empty:
+        logger.warning(f"{some(empty)} have no hole with --mask_polarity {polarity}: their pictures stay as they are.")
+    if several:
+        logger.warning(f"{some(several)} hold several pictures, of which the first is taken.")
     if blurred:
         logger.warning(
-            f"{len(blurred)} of {len(paths)} masks looked at, such as {blurred[0]}, have over 1 % gray pixels "
+            f"{some(blurred)} have over 1 % gray pixels "
             f"({MID_GRAY[0]} to {MID_GRAY[1]}); gray from {WHITE} on is white. Save masks as black and white PNG"
         )
 

@@ -92,7 +92,8 @@ class TrainingSamples:
         rng = np.random.default_rng((self.seed, MASKS, number))
         if self.mask_paths:
             choice = number if self.mask_pairing == "index" else int(rng.integers(len(self.mask_paths)))
-            return image, load_mask(self.mask_paths[choice % len(self.mask_paths)], size, self.mask_polarity)
+            path = self.mask_paths[choice % len(self.mask_paths)]
+            return image, load_mask(path, size, self.mask_polarity, self.image_path(k))
         if self.drawn_holes == "strokes":
             return image, draw_mask(rng, size, self.hole_min, self.hole_max)
         band, deep = draw_window(rng, size)
@@ -166,7 +167,7 @@ class EvaluationSamples:
 
     def __getitem__(self, i: int) -> EvaluationSample:
         picture = load_image(self.image_paths[i], self.image_size, self.center_crop)
-        mask = load_mask(self.mask_path(i), self.image_size, self.mask_polarity)
+        mask = load_mask(self.mask_path(i), self.image_size, self.mask_polarity, self.image_paths[i])
         edge, gray = None, None
         if self.edge_mode:
             edge, gray = edge_and_gray(picture, self.edge_mode, self.sigma, known=mask[0] == 1)

@@ -107,7 +107,7 @@ class Filler:
             side = inpainter.info.image_size
             hole = np.zeros((side, side), bool)
             hole[side // 2, side // 2] = True
-            inpainter.fill(np.zeros((side, side, 3), np.uint8), hole)  # compiles, before a visitor waits for it
+            inpainter(np.zeros((side, side, 3), np.uint8), hole)  # compiles, before a visitor waits for it
 
     def _stoppable(self, network: Network) -> Network:
         def run(*arrays: np.ndarray) -> Sequence[np.ndarray]:
@@ -129,7 +129,7 @@ class Filler:
         output = task.picture.with_name(f"filled{task.picture.suffix}")
         with names_alone(task.picture.parent):
             before, hole = self._read(task, output)
-        filled = self.networks[task.choice].fill(before.rgb(), hole)
+        filled = self.networks[task.choice](before.rgb(), hole)
         after = before.with_filling(filled, hole > 0)
         write_picture(after, output, self.settings.quality)
         return Filled(output, before, after, time.monotonic() - start)

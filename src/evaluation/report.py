@@ -49,7 +49,7 @@ def write_csv(path: Path, evaluation: Evaluation) -> None:
     prefixes = ["" if name == evaluation.name else f"{name}_" for name in evaluation.scores]
     metrics = [metric for metric in evaluation.metrics if metric != FID]
     titles = [f"{prefix}{metric}" for prefix in prefixes for metric in metrics]
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:  # names may be anything
         writer = csv.writer(file)
         writer.writerow(["name", "mask", "hole_ratio", "bucket", *titles])
         for i, scores in enumerate(zip(*(each.scores for each in evaluation.scores.values()), strict=True)):

@@ -1,6 +1,7 @@
 """Which pictures are to be filled, with which masks, into which files: matched by name, and checked beforehand."""
 
 import logging
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,10 +12,10 @@ import numpy as np
 
 from ..data.images import fault, list_images, open_image
 from ..data.masks import evenly_spaced, read_mask_gray, warn_of_odd_masks
+from ..data.orientation import Placement
 from ..errors import InputError
 from .picture_files import (
     FORMATS,
-    Placement,
     check_output,
     file_format,
     is_lossy,
@@ -52,9 +53,10 @@ def list_jobs(image: str, mask: str, output: str, output_format: str = "", quali
         outputs = [Path(output, _renamed(path.relative_to(root), output_format)) for path in images]
     else:
         outputs = [Path(output)]
-        if output_format and file_format(outputs[0]) != FORMATS[SUFFIXES[output_format]]:
+        found = file_format(outputs[0])
+        if output_format and found != FORMATS[SUFFIXES[output_format]]:
             raise InputError(f"--output {output} is not a name for --output_format {output_format}; leave one out")
-    formats = {file_format(path) for path in outputs}
+    formats = {FORMATS.get(path.suffix.lower()) for path in outputs}
     if quality and not formats & {"JPEG", "WebP"}:
         raise InputError(f"--quality {quality}: no output is JPEG or WebP, the formats that have it; leave it out")
     _refuse_doubles(images, outputs)
@@ -68,8 +70,8 @@ def list_jobs(image: str, mask: str, output: str, output_format: str = "", quali
 
 
 def _name(path: Path, root: Path) -> str:
-    """A path below `root`, without suffix."""
-    return path.relative_to(root).with_suffix("").as_posix()
+    """A path below `root`, without suffix, however its accents are spelt."""
+    return unicodedata.normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
 
 
 def _renamed(path: Path, output_format: str) -> Path:

@@ -8,15 +8,17 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from ..data.images import luminance, open_image, turned
+from ..data.images import luminance, open_image, pages
+from ..data.orientation import ORIENTATION, Placement, as_stored, turned, upright
 from ..errors import InputError
 from . import sixteen_bits
-from .sixteen_bits import CHANNELS, ORIENTATION
+from .sixteen_bits import CHANNELS
 
 FORMATS = {
     ".png": "PNG",
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jfif": "JPEG",
     ".webp": "WebP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
@@ -27,7 +29,10 @@ JPEG_QUALITY = 95
 # exact: colours below full transparency are known pixels too. Here quality and method are effort: with less of it files
 # are a tenth larger, and written ten times as fast.
 WEBP_LOSSLESS = {"lossless": True, "exact": True, "quality": 20, "method": 0}
-SRGB_GAMMA = 1 / 2.2  # what viewers assume where a PNG says nothing
+# What viewers assume where a PNG says nothing: gAMA; white, red, green and blue of cHRM; cICP.
+SRGB_GAMMA = 1 / 2.2
+SRGB_PRIMARIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+SRGB_CICP = (1, 13, 0, 1)
 
 # Pillow's mode of a file -> the one it is filled in: a filling has other colours than black and white, or a palette's.
 MODES = {"1": "L", "P": "RGB", "PA": "RGBA"} | {mode: mode for mode in ("L", "LA", "RGB", "RGBA", "CMYK")}
@@ -44,39 +49,6 @@ HOLDS = {
     "TIFF": {*COLOURS_8, "CMYK", *COLOURS_16 - {"16-bit gray with alpha"}, TURNED, PROFILE, GRAY_PROFILE},
     "BMP": {"gray", "RGB"},
 }
-
-# Orientation -> axes that are reversed to show the picture, after rows and columns changed places from 5 on.
-FLIPS = {1: (), 2: (1,), 3: (0, 1), 4: (0,), 5: (), 6: (1,), 7: (0, 1), 8: (0,)}
-
-
-def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Stored pixels (H, W, ...) -> as viewers show them."""
-    return np.flip(pixels.swapaxes(0, 1) if orientation >= 5 else pixels, FLIPS[orientation])
-
-
-def as_stored(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """The inverse of `upright`."""
-    pixels = np.flip(pixels, FLIPS[orientation])
-    return pixels.swapaxes(0, 1) if orientation >= 5 else pixels
-
-
-@dataclass(frozen=True)
-class Placement:
-    """The (width, height) of the stored pixels, and the tag that says how viewers turn them."""
-
-    stored: tuple[int, int]
-    orientation: int = 1
-
-    @property
-    def shown(self) -> tuple[int, int]:
-        return self.stored[::-1] if self.orientation >= 5 else self.stored
-
-    @classmethod
-    def of(cls, image: Image.Image) -> "Placement":
-        """image: opened, not yet read, for Pillow turns TIFF files while reading and forgets the tag."""
-        orientation = image.getexif().get(ORIENTATION, 1)
-        stored = (image.tag_v2[256], image.tag_v2[257]) if isinstance(image, TiffImageFile) else image.size
-        return cls(stored, orientation if orientation in FLIPS else 1)  # some cameras write 0
 
 
 @dataclass(frozen=True)
@@ -148,23 +120,50 @@ def read_header(path: Path) -> Header:
 
 def _header(path: Path, image: Image.Image) -> Header:
     """image: opened, not yet read."""
+    if image.format == "AVIF":
+        raise InputError(f"{path} is AVIF, of whose depth and colours too little is known here; save it as PNG first")
     deep, mode = sixteen_bits.mode_of(image), image.mode  # before Placement, which may read a PNG to its end
     place = Placement.of(image)
-    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's photo, and extras
-    if frames > 1:
-        raise InputError(f"{path} holds {frames} pictures, all but one of which would be lost; save that one alone")
+    if pages(image) > 1:
+        raise InputError(
+            f"{path} holds {pages(image)} pictures, all but one of which would be lost; save that one alone"
+        )
     # Pillow leaves out channels that are neither colour nor alpha.
     extra = isinstance(image, TiffImageFile) and image.tag_v2.get(CHANNELS, 1) > len(image.getbands())
     if extra or deep == "" or (deep is None and mode not in MODES):
         what = "channels beside its colours" if extra else f"pixels of a rare kind (Pillow's mode {mode})"
         raise InputError(f"{path} has {what}, which would be lost; save it as RGB with 8 or 16 bits per channel first")
-    profile, gamma = image.info.get("icc_profile"), image.info.get("gamma", SRGB_GAMMA)
-    if not profile and "srgb" not in image.info and abs(gamma - SRGB_GAMMA) > 0.01:
-        raise InputError(f"{path} has a gamma of its own ({gamma:.3g}), which would be lost; give it a colour profile")
+    profile = image.info.get("icc_profile")
+    if own := _own_colours(path, image):
+        raise InputError(f"{path} has {own}, which would be lost; give it a colour profile instead")
     mode, key = deep or MODES[mode], image.info.get("transparency")
     if key is not None and not mode.endswith("A"):
         mode += "A"
     return Header(mode, 16 if deep else 8, place, profile, key)
+
+
+def _own_colours(path: Path, image: Image.Image) -> str:
+    """What a file says of its colours that no output would: viewers would show them as others."""
+    cicp = tuple(_png_chunk(path, b"cICP")) if image.format == "PNG" else ()  # counts before all others
+    if cicp:
+        return f"a colour space of its own (cICP {cicp})" if cicp != SRGB_CICP else ""
+    if image.info.get("icc_profile") or "srgb" in image.info:
+        return ""
+    gamma, primaries = image.info.get("gamma", SRGB_GAMMA), image.info.get("chromaticity", SRGB_PRIMARIES)
+    if abs(gamma - SRGB_GAMMA) > 0.01:
+        return f"a gamma of its own ({gamma:.3g})"
+    return "" if np.allclose(primaries, SRGB_PRIMARIES, rtol=0, atol=0.01) else "primaries of its own (cHRM)"
+
+
+def _png_chunk(path: Path, name: bytes) -> bytes:
+    """A chunk in front of the pixels that Pillow does not read; nothing where there is none."""
+    with open(path, "rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
+            content = file.read(int.from_bytes(head[:4], "big") + 4)[:-4]  # its checksum follows
+            if head[4:] == name:
+                return content
+    return b""
 
 
 def read_picture(path: Path) -> Picture:
@@ -196,7 +195,10 @@ def check_output(path: Path, header: Header) -> None:
 def file_format(path: Path) -> str:
     """The format that a name ends in. Raises InputError."""
     if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: pictures are written as {' '.join(FORMATS)}; give a name that ends in one of them")
+        raise InputError(
+            f"{path}: pictures are written as {' '.join(FORMATS)}; give a name that ends in one of them, "
+            "or --output_format"
+        )
     return FORMATS[path.suffix.lower()]
 
 

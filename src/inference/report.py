@@ -67,7 +67,7 @@ class Report:
         )
 
     def write(self, path: Path, failures: Mapping[Job, str]) -> None:
-        path.write_text(self.html(failures), encoding="utf-8")
+        path.write_text(self.html(failures), encoding="utf-8", errors="backslashreplace")  # names may be anything
 
 
 def shown(picture: Picture) -> Image.Image:

@@ -16,6 +16,7 @@ import tifffile
 from PIL import Image, PngImagePlugin
 from PIL.TiffImagePlugin import TiffImageFile
 
+from ..data.orientation import ORIENTATION
 from ..errors import InputError
 
 # TIFF: (photometric interpretation, channels, kinds of extra channels) -> mode. Gray whose zero is white, signed or
@@ -24,7 +25,7 @@ TIFF_MODES: dict[tuple, str] = {(1, 1, ()): "L", (2, 3, ()): "RGB", (2, 4, (2,))
 PNG_MODES = {"I": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA"}  # by the beginning of Pillow's raw mode
 PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels
 BITS, PHOTOMETRIC, CHANNELS, PLANES, EXTRA, NUMBERS = 258, 262, 277, 284, 338, 339  # TIFF tags
-ORIENTATION, PROFILE = 274, 34675
+PROFILE = 34675
 
 
 def mode_of(image: Image.Image) -> str | None:

@@ -17,14 +17,14 @@ from ..errors import InputError
 from ..files import make_folder, refuse_existing, staged
 from ..progress import Progress
 from .jobs import Job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
-from .picture_files import Picture, check_output, read_picture, upright, write_picture
+from .picture_files import Picture, check_output, read_picture, write_picture
 from .report import Report
 
 # Pairs of picture and hole -> the pictures, filled, in that order; it may read some ahead, as Inpainter.fill_all does
 # picture: uint8 or uint16 (H, W, 3) RGB; hole: float32 (H, W) in [0, 1], how much of each pixel is to be filled
 FillAll = Callable[[Iterable[tuple[np.ndarray, np.ndarray]]], Iterable[np.ndarray]]
 
-NAMED = 10  # failed pictures that the last line names
+NAMED = 10  # pictures that one line names
 
 logger = logging.getLogger("inpainting")
 
@@ -86,10 +86,14 @@ def fill_user_files(image: str, mask: str, output: str, settings: Settings, load
     count = f"{done} of {total}" if failures else total
     print(f"filled {count} in {time.monotonic() - start:.1f} s{skipped}: {output}")
     if failures:
-        names = ", ".join(str(job.image) for job in list(failures)[:NAMED])
-        more = f" and {len(failures) - NAMED} more" if len(failures) > NAMED else ""
-        print(f"{count} filled; {len(failures)} could not be: {names}{more}", file=sys.stderr)
+        print(f"{count} filled; {len(failures)} could not be: {named(list(failures))}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def named(jobs: Sequence[Job]) -> str:
+    """The first pictures' names, and how many more there are."""
+    more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
+    return ", ".join(str(job.image) for job in jobs[:NAMED]) + more
 
 
 def fill_files(
@@ -101,6 +105,7 @@ def fill_files(
     every job, such as a full disk.
     """
     failures: dict[Job, str] = {}
+    unchanged: list[Job] = []
     waiting: deque[tuple[Job, Picture, np.ndarray]] = deque()
     start = time.monotonic()
     with Progress(len(jobs), "Filling") as progress:
@@ -122,6 +127,8 @@ def fill_files(
         for filled in fill_all(read()):
             job, before, hole = waiting.popleft()
             after = before.with_filling(filled, hole > 0)
+            if not hole.any():
+                unchanged.append(job)
             if hole.any() and before.alpha is not None and not before.alpha[hole > 0].any():
                 logger.warning(
                     f"{job.image} is transparent in its whole hole, and stays so: the filling cannot be seen."
@@ -133,22 +140,20 @@ def fill_files(
                 report.add(job, before, hole, after, now - start)
             start = now
             progress.update()
+    if unchanged:
+        logger.warning(f"{len(unchanged)} of {len(jobs)} masks have no hole, so nothing was filled: {named(unchanged)}")
     return failures
 
 
 def read_job(job: Job, settings: Settings) -> tuple[Picture, np.ndarray]:
-    """The picture and its hole, float32 (H, W) in [0, 1], both upright. Raises InputError that names a file.
+    """The picture and its hole, float32 (H, W) in [0, 1], both upright, see src/data/orientation.py.
 
-    A mask of the size of the stored pixels, where that is not the size that viewers show, is turned with them. Any
-    other was made from what a viewer shows, and so was one whose size fits both.
+    Raises InputError that names a file.
     """
     picture = read_picture(job.image)
     check_output(job.output, picture.header)
     assert job.mask is not None  # find_faults names pictures without
-    hole = read_weights(job.mask, settings.mask_polarity, settings.mask_edge)
-    place, size = picture.header.place, hole.shape[::-1]
-    if size == place.stored != place.shown:
-        hole = upright(hole, place.orientation)
-    elif size != place.shown:
+    hole = picture.header.place.with_picture(read_weights(job.mask, settings.mask_polarity, settings.mask_edge))
+    if hole.shape != picture.pixels.shape[:2]:
         raise InputError(f"{job.mask} has not the size of {job.image}; give another mask")
     return picture, hole

@@ -13,8 +13,9 @@ from src.checkpoint import load_network, network_file, read_network, save_networ
 from src.convert.names import MODELZOO, PYTORCH, infer_width, pair_names, parameter_shapes
 from src.convert.vgg import TORCHVISION_UNUSED, VGG16_TABLE
 from src.ctsdg import Discriminator, Generator
-from src.ctsdg.convert import channel_counts, layout
+from src.ctsdg.convert import channel_counts, from_official, layout
 from src.ctsdg.generator import ENCODER_STAGES, scaled
+from src.errors import InputError
 from src.losses.perceptual import VGG16Features
 from src.models import get_model
 from src.network_info import NetworkInfo
@@ -109,6 +110,14 @@ def test_counters_that_differ_come_back_too(states, tmp_path):
     assert read_network(ours / "generator.ckpt")[1].batches_tracked == i
     back = torch.load(run_convert("ours", "ctsdg", ours, tmp_path / "back.pth"), weights_only=True)
     assert_same(back["generator"], generator)
+
+
+def test_weights_that_are_not_finite_are_not_converted(states, tmp_path):
+    name = "bigff.texture_gamma"
+    wrong = states["generator"] | {name: np.full_like(states["generator"][name], np.nan)}
+    path = write_official(tmp_path / "official.pth", states | {"generator": wrong})
+    with pytest.raises(InputError, match=rf"\(generator\) does not fit: not finite: {name}$"):
+        from_official(path, tmp_path / "ours", seamless=False, edge_mode="published", image_size=256)
 
 
 def test_a_converted_network_says_what_it_is(official, tmp_path):
@@ -340,6 +349,42 @@ def test_a_file_of_another_model_says_what_it_holds(capsys, official, tmp_path):
     assert "holds features.0.weight" in refused(capsys, "official", "ctsdg", tmp_path / "vgg16.pth", tmp_path / "ours")
     error = refused(capsys, "torchvision", "vgg16", official, tmp_path / "vgg16.ckpt")
     assert "not a dict of tensors" in error
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            lambda content: content | {"optimizer": {}},
+            "holds optimizer beside n_iter, generator, discriminator; save it",
+        ),
+        (lambda content: content | {"n_iter": torch.tensor(5)}, "its n_iter is a Tensor, not a whole number"),
+        (lambda content: {"generator": {}}, "it holds generator, and lacks n_iter, discriminator"),
+    ],
+)
+def test_a_file_that_holds_more_or_less_says_which(capsys, official, tmp_path, change, line):
+    torch.save(change(torch.load(official, weights_only=True)), official)
+    assert line in refused(capsys, "official", "ctsdg", official, tmp_path / "ours")
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_names_that_wrappers_of_torch_made_are_those_of_the_network(states, tmp_path, prefix):
+    wrapped = {name: {f"{prefix}{key}": array for key, array in state.items()} for name, state in states.items()}
+    plain, ours = (
+        run_convert("official", "ctsdg", write_official(tmp_path / f"{i}.pth", content), tmp_path / f"ours{i}")
+        for i, content in enumerate((states, wrapped))
+    )
+    for name in NETWORKS:
+        found, expected = (read_network(folder / f"{name}.ckpt").arrays for folder in (ours, plain))
+        for key, array in expected.items():
+            np.testing.assert_array_equal(found[key], array)
+
+
+def test_a_safetensors_file_is_called_so(capsys, tmp_path):
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    (tmp_path / "x.pth").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    line = refused(capsys, "official", "ctsdg", tmp_path / "x.pth", tmp_path / "ours")
+    assert "x.pth is a safetensors file, which is not read here: torch.save(safetensors.torch.load_file(" in line
 
 
 def test_a_checkpoint_of_ours_is_not_the_model_zoos(capsys, tmp_path):

@@ -4,8 +4,11 @@ from PIL import Image
 
 from src.data.dataset import build_training_dataset, iterate
 from src.data.images import list_images, normalise
+from src.data.orientation import ORIENTATION, as_stored
 from src.data.samples import EvaluationSamples, TrainingSamples
 from src.errors import InputError
+from src.inference.jobs import Job
+from src.inference.user_files import Settings, read_job
 from tests.defaults import with_defaults
 
 SIZE = 16
@@ -157,6 +160,30 @@ def test_evaluation_pairs_picture_i_with_mask_i_mod_count(paths):
     np.testing.assert_array_equal(normalise(sample.picture), sample.image)
     assert sample.edge.shape == sample.gray.shape == sample.mask.shape == (1, SIZE, SIZE)
     assert with_defaults(EvaluationSamples, *paths, SIZE)[0].edge is None
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("mask_is_stored", [False, True])
+def test_training_and_evaluation_turn_pictures_and_masks_as_inference_does(orientation, mask_is_stored, tmp_path):
+    shown = np.zeros((64, 96), bool)
+    shown[:24, 48:] = True
+    quarter = orientation in (6, 8)
+    if mask_is_stored and not quarter:
+        pytest.skip("such a mask has the size of what is shown, and is taken so")
+    stored = as_stored(shown, orientation)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    picture, mask = tmp_path / "p.png", tmp_path / "m.png"
+    Image.fromarray(np.repeat(stored[..., None] * np.uint8(255), 3, axis=2)).save(picture, exif=exif)
+    Image.fromarray(stored if mask_is_stored else shown).save(mask)
+
+    _, hole = read_job(Job(picture, mask, tmp_path / "x.png"), with_defaults(Settings))
+    np.testing.assert_array_equal(hole, shown)
+    evaluated = with_defaults(EvaluationSamples, [picture], [mask], SIZE)[0]
+    trained = with_defaults(TrainingSamples, [picture], SIZE, seed=7, mask_paths=[mask])[0]
+    for image, known in ((evaluated.image, evaluated.mask), trained):
+        np.testing.assert_array_equal(known[0] == 0, image[0] > 0)  # the hole is where the picture is white
+        np.testing.assert_array_equal(known[0] == 0, shown[2::4, 3::6])
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 8])

@@ -1,3 +1,5 @@
+import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,9 @@ from src.data.images import (
     read_rgb,
     to_uint8,
 )
+from src.data.masks import read_mask, read_weights
 from src.errors import InputError
+from src.inference.picture_files import read_header, read_picture
 
 # What the published preprocessing makes of one picture and one mask (github.com/Xiefan-Guo/CTSDG, def0274).
 PARITY = Path(__file__).parents[1] / "fixtures" / "preprocessing"
@@ -176,3 +180,93 @@ def test_the_crop_must_fit_into_the_picture(tmp_path, photo):
     assert prepare_image(photo, 8, center_crop=40).shape == (8, 8, 3)
     with pytest.raises(InputError, match=r"x\.png: center_crop 41 does not fit into a picture of 48x40"):
         load_image(save(photo, tmp_path / "x.png"), 8, center_crop=41)
+
+
+def test_a_png_with_a_wrong_checksum_is_damaged_wherever_it_is_read(tmp_path, photo):
+    path = damaged(save(photo, tmp_path / "x.png"))
+    for read in (read_rgb, lambda path: load_image(path, 8), read_mask, read_weights, read_header, read_picture):
+        with pytest.raises(InputError, match=r"x\.png cannot be read as a picture: broken PNG .*checksum in b'IDAT'"):
+            read(path)
+
+
+def test_looking_at_headers_reads_no_pixels(tmp_path, photo):
+    check_headers([damaged(save(photo, tmp_path / "x.png"))])
+
+
+def damaged(png: Path) -> Path:
+    """One bit of the pixels' checksum is another; the pixels can still be decoded."""
+    content = bytearray(png.read_bytes())
+    content[content.index(b"IEND") - 5] ^= 1
+    png.write_bytes(content)
+    Image.open(png).load()
+    return png
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
+
+
+def test_what_is_a_picture_by_its_content_is_listed_whatever_its_suffix(tmp_path, photo):
+    photo.save(tmp_path / "a.jfif", "JPEG")
+    photo.save(tmp_path / "b.gif")
+    photo.save(tmp_path / "c", "WEBP")
+    (tmp_path / "d.HEIC").write_bytes(HEIC)
+    for name in ("notes.txt", "BMW.md"):
+        (tmp_path / name).write_text("BMW")
+    os.mkfifo(tmp_path / "pipe")
+    assert [path.name for path in list_images(tmp_path)] == ["a.jfif", "b.gif", "c", "d.HEIC"]
+
+
+def test_a_kind_that_cannot_be_read_says_its_name(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(HEIC)
+    with pytest.raises(InputError, match=r"a\.jpg .*: HEIC, which Pillow does not read here; save it as PNG or JPEG"):
+        read_rgb(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match=r"a\.jpg \(HEIC, which Pillow does not read here"):
+        check_headers([tmp_path / "a.jpg"])
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
+    with pytest.raises(InputError, match=r"b\.png cannot be read as a picture: damaged, though it begins as PNG"):
+        read_rgb(tmp_path / "b.png")
+
+
+def test_folders_that_hold_themselves_by_a_link_are_walked_once(tmp_path, photo):
+    save(photo, tmp_path / "in" / "a.png")
+    save(photo, tmp_path / "in" / "deep" / "b.png")
+    save(photo, tmp_path / "other" / "c.png")
+    (tmp_path / "in" / "deep" / "loop").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "other")
+    (tmp_path / "other" / "back").symlink_to(tmp_path / "in")
+    names = [path.relative_to(tmp_path / "in").as_posix() for path in list_images(tmp_path / "in")]
+    assert names == ["a.png", "deep/b.png", "linked/c.png"]
+
+
+def test_a_partition_file_may_begin_with_a_byte_order_mark(tmp_path, photo):
+    save(photo, tmp_path / "p0.png")
+    (tmp_path / "parts.txt").write_text("p0.png 0\n", encoding="utf-8-sig")
+    assert list_split(tmp_path, tmp_path / "parts.txt", "train") == [tmp_path / "p0.png"]
+
+
+@pytest.mark.parametrize(("stored", "written"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_in_a_partition_file_match_however_accents_are_spelt(stored, written, tmp_path, photo):
+    path = save(photo, tmp_path / f"{unicodedata.normalize(stored, 'é')}.png")
+    (tmp_path / "parts.txt").write_text(f"{unicodedata.normalize(written, 'é')}.png 0\n", encoding="utf-8")
+    assert list_split(tmp_path, tmp_path / "parts.txt", "train") == [path]
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.tif", "x.webp"])
+def test_pictures_are_read_as_viewers_show_them_with_a_warning(name, tmp_path, photo, caplog):
+    exif = Image.Exif()
+    exif[274] = 6
+    options = {"lossless": True} if name == "x.webp" else {}
+    photo.save(tmp_path / name, exif=exif, **options)
+    with Image.open(tmp_path / name) as image:
+        image.load()
+        shown = image.size if image.format == "TIFF" else image.size[::-1]
+    assert read_rgb(tmp_path / name).size == shown == (40, 48)
+    check_headers([tmp_path / name, save(photo, tmp_path / "plain.png")])
+    assert f"1 of 2 pictures, such as {tmp_path}/{name}, are turned as viewers show them" in caplog.text
+
+
+def test_a_tag_that_is_nonsense_turns_nothing(tmp_path, photo, caplog):
+    photo.save(tmp_path / "x.jpg", exif=b"Exif\0\0nonsense")
+    check_headers([tmp_path / "x.jpg"])
+    assert read_rgb(tmp_path / "x.jpg").size == photo.size
+    assert not caplog.text

@@ -5,8 +5,18 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
-from src.data.masks import check_masks, draw_mask, draw_strokes, load_mask, read_mask, read_mask_gray, resize_mask
+from src.data.masks import (
+    check_masks,
+    draw_mask,
+    draw_strokes,
+    load_mask,
+    read_mask,
+    read_mask_gray,
+    read_weights,
+    resize_mask,
+)
 from src.errors import InputError
 
 PARITY = Path(__file__).parents[1] / "fixtures" / "preprocessing"
@@ -141,3 +151,57 @@ def test_strokes_may_be_as_wide_as_one_says():
 def test_an_impossible_hole_range_is_an_input_error():
     with pytest.raises(InputError, match=r"hole_min 0\.5 and hole_max 0\.1"):
         draw_mask(np.random.default_rng(0), 8, 0.5, 0.1)
+
+
+def test_single_masks_that_are_empty_or_inverted_are_named_among_good_ones(tmp_path, caplog):
+    good = [save(LEFT_HALF, tmp_path / f"{i}.png") for i in range(8)]
+    empty = save(np.zeros((4, 4), np.uint8), tmp_path / "empty.png")
+    inverted = save(np.full((4, 4), 255, np.uint8), tmp_path / "inverted.png")
+    assert warnings_of(caplog, good) == []
+    full, none = warnings_of(caplog, [*good, empty, inverted])
+    assert full.startswith(f"1 of 10 masks looked at, such as {inverted}, are over 70% hole")
+    assert none.startswith(f"1 of 10 masks looked at, such as {empty}, have no hole")
+
+
+def test_a_mask_of_several_pages_says_so(tmp_path, caplog):
+    page = Image.fromarray(LEFT_HALF)
+    for name in ("m.tif", "m.gif"):
+        page.save(tmp_path / name, save_all=True, append_images=[Image.new("L", page.size)])
+        (message,) = warnings_of(caplog, [tmp_path / name])
+        assert message.endswith(f"such as {tmp_path}/{name}, hold several pictures, of which the first is taken.")
+        np.testing.assert_array_equal(read_mask(tmp_path / name), LEFT_HALF > 0)
+
+
+def test_a_picture_in_the_place_of_a_mask_is_refused(tmp_path):
+    photo = np.asarray(Image.fromarray(data.astronaut()).resize((64, 64)))
+    hole = np.zeros((64, 64), bool)
+    hole[20:40, 20:40] = True
+    gray = np.repeat(photo.mean(2, keepdims=True), 3, axis=2).astype(np.uint8)
+    red = np.where(hole[..., None], np.uint8([255, 0, 0]), gray)
+    on_white = np.where(hole[..., None], np.uint8([255, 0, 0]), np.uint8(255))
+    erased = [np.dstack([picture, np.where(hole, 0, 255).astype(np.uint8)]) for picture in (photo, gray)]
+    for picture in (photo, red, on_white, *erased):
+        path = save(picture, tmp_path / "m.png")
+        for read in (read_mask, read_weights):
+            with pytest.raises(InputError, match=r"m\.png is no mask but a picture, or painted in colours; a mask"):
+                read(path)
+    with pytest.raises(InputError, match=r"m\.png is no mask"):
+        check_masks([path])
+
+
+def test_colours_that_are_as_good_as_black_and_white_are_a_mask(tmp_path):
+    yellow = np.where(LEFT_HALF[..., None] > 0, np.uint8([255, 255, 0]), np.uint8(0))
+    np.testing.assert_array_equal(read_mask(save(yellow, tmp_path / "m.png")), LEFT_HALF > 0)
+
+
+def test_a_mask_is_turned_with_its_picture_where_only_the_stored_size_is_its_own(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new("RGB", (8, 4)).save(tmp_path / "p.jpg", exif=exif)  # viewers show 4 x 8
+    hole = np.zeros((4, 8), bool)
+    hole[0] = True  # the upper row: viewers show it on the right
+    shown = np.rot90(hole, -1)
+    for stored in (hole, shown):
+        path = save(stored, tmp_path / "m.png")
+        known = load_mask(path, 8, picture=tmp_path / "p.jpg")[0]
+        np.testing.assert_array_equal(known == 0, np.repeat(shown, 2, axis=1))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mindspore import Tensor
+from PIL import Image
 from skimage import data
 
 from src.data.edges import edge_and_gray
@@ -48,7 +49,7 @@ def strokes(height: int, width: int) -> np.ndarray:
 def test_holes_are_filled_and_nothing_else_changes(height, width):
     picture = np.random.default_rng(0).integers(0, 100, (height, width, 3), np.uint8)
     hole = strokes(height, width)
-    filled = Inpainter(runnable(WhitePaint(), INFO)).fill(picture, hole)
+    filled = Inpainter(runnable(WhitePaint(), INFO))(picture, hole)
     assert (filled.shape, filled.dtype) == (picture.shape, np.uint8)
     np.testing.assert_array_equal(filled[~hole], picture[~hole])
     wide = slice(width * 9 // 20, width * 11 // 20 + 1)
@@ -59,7 +60,7 @@ def test_16_bits_and_soft_edges():
     picture = np.random.default_rng(0).integers(0, 30000, (128, 128, 3), np.uint16)
     weight = strokes(128, 128).astype(np.float32)
     weight[60] *= 0.25
-    filled = Inpainter(runnable(WhitePaint(), INFO)).fill(picture, weight)
+    filled = Inpainter(runnable(WhitePaint(), INFO))(picture, weight)
     assert filled.dtype == np.uint16
     np.testing.assert_array_equal(filled[weight == 0], picture[weight == 0])
     np.testing.assert_array_equal(filled[weight == 1], 65535)
@@ -70,13 +71,13 @@ def test_16_bits_and_soft_edges():
 def test_a_picture_without_a_hole_is_returned_as_it_is():
     network = WhitePaint()
     picture = data.astronaut()[:200, :150]
-    np.testing.assert_array_equal(Inpainter(runnable(network, INFO)).fill(picture, np.zeros((200, 150), bool)), picture)
+    np.testing.assert_array_equal(Inpainter(runnable(network, INFO))(picture, np.zeros((200, 150), bool)), picture)
     assert not network.batches
 
 
 def test_a_picture_of_the_networks_size_reaches_it_as_in_evaluation():
     network, picture, hole = WhitePaint(), data.astronaut()[:128, 100:228], strokes(128, 128)
-    Inpainter(runnable(network, INFO)).fill(picture, hole)
+    Inpainter(runnable(network, INFO))(picture, hole)
     edge, gray = edge_and_gray(picture, "clean", 1.5, ~hole)
     for found, expected in zip(network.batches[0], (normalise(picture), ~hole[None], edge, gray), strict=True):
         np.testing.assert_array_equal(found[0], expected)
@@ -88,7 +89,7 @@ def test_the_files_edge_mode_and_sigma_decide_what_the_network_sees():
     for edge_mode, sigma in (("clean", 2.0), ("published", 2.0), ("clean", 4.0)):
         network = WhitePaint()
         info = get_model("ctsdg").info("generator", image_size=128, edge_mode=edge_mode, sigma=sigma)
-        Inpainter(runnable(network, info)).fill(picture, strokes(128, 128))
+        Inpainter(runnable(network, info))(picture, strokes(128, 128))
         seen[edge_mode, sigma] = network.batches[0][2]
         edge, _ = edge_and_gray(picture, edge_mode, sigma, ~strokes(128, 128))
         np.testing.assert_array_equal(network.batches[0][2][0], edge)
@@ -103,7 +104,7 @@ def test_what_a_hole_holds_does_not_matter(height, width, bar):
     hole[height // 8 : -height // 8, width // 2 - bar // 2 : width // 2 + bar // 2] = True
     pictures[1][~hole] = pictures[0][~hole]
     networks = [WhitePaint(), WhitePaint()]
-    filled = [Inpainter(runnable(networks[i], INFO)).fill(pictures[i], hole) for i in range(2)]
+    filled = [Inpainter(runnable(networks[i], INFO))(pictures[i], hole) for i in range(2)]
     np.testing.assert_array_equal(*filled)
     assert networks[0].batches
     for one, other in zip(networks[0].batches, networks[1].batches, strict=True):
@@ -279,7 +280,7 @@ def test_a_coarse_filling_is_refined_without_seams(dtype):
     hole = np.zeros((1300, 1100), bool)
     hole[200:1000, 150:900] = True
     picture[hole] = 0
-    filled = Inpainter(runnable(Flat(), INFO)).fill(picture, hole)
+    filled = Inpainter(runnable(Flat(), INFO))(picture, hole)
     assert np.abs(filled.astype(int) - np.iinfo(dtype).max // 3).max() <= np.iinfo(dtype).max // 255
 
 
@@ -303,6 +304,62 @@ def test_every_channel_layout_keeps_what_is_known():
         inpainter(image, hole[1:])
 
 
+def white_paint() -> Inpainter:
+    return Inpainter(runnable(WhitePaint(), INFO))
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.float32, np.float64])
+def test_zeros_and_ones_of_any_type_are_a_mask(kind):
+    image, hole = np.full((40, 30, 3), 9, np.uint8), strokes(40, 30)
+    np.testing.assert_array_equal(white_paint()(image, hole.astype(kind)), np.where(hole[..., None], 255, image))
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "line"),
+    [
+        (np.zeros((9, 8, 3), np.float32), np.zeros((9, 8), bool), r"image: float32 \(9, 8, 3\) is no uint8 or uint16"),
+        (np.zeros((3, 9, 8), np.uint8), np.zeros((9, 8), bool), r"image: uint8 \(3, 9, 8\) is no"),
+        (np.zeros((0, 8, 3), np.uint8), np.zeros((0, 8), bool), r"image: \(0, 8, 3\) has no pixels"),
+        (np.zeros(9, np.uint8), np.zeros(9, bool), r"image: \(9,\) has no pixels in rows and columns"),
+        (np.zeros((9, 8), np.uint8), np.zeros((8, 9), bool), r"mask: \(8, 9\) is not the size of the image, \(9, 8\)"),
+        (np.zeros((9, 8), np.uint8), np.zeros((9, 8, 1), bool), r"mask: bool \(9, 8, 1\) is no bool, uint8 or float"),
+        (np.zeros((9, 8), np.uint8), np.zeros((9, 8), int), r"mask: int64 \(9, 8\) is no bool, uint8 or float"),
+        (np.zeros((9, 8), np.uint8), np.full((9, 8), 255.0), r"mask: floats from 255 to 255 are not all within"),
+        (np.zeros((9, 8), np.uint8), np.full((9, 8), np.nan), r"mask: floats from nan to nan are not all within"),
+        (
+            Image.new("CMYK", (8, 9)),
+            np.zeros((9, 8), bool),
+            r'image: mode CMYK is none of .*; image.convert\("RGB"\) is',
+        ),
+        (Image.new("P", (8, 9)), np.zeros((9, 8), bool), r"image: mode P is none of L, LA, RGB, RGBA, I;16"),
+        (Image.new("L", (8, 9)), Image.new("RGB", (8, 9)), r'mask: mode RGB is none of 1, L; mask.convert\("L"\) is'),
+    ],
+)
+def test_a_call_and_fill_all_refuse_the_same(image, mask, line):
+    for fill in (white_paint(), lambda image, mask: list(white_paint().fill_all([(image, mask)]))):
+        with pytest.raises(ValueError, match=line):
+            fill(image, mask)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
+def test_pillows_images_are_taken_and_given_back_with_their_profile(mode):
+    hole = strokes(40, 30)
+    image = Image.fromarray(data.astronaut()[:40, :30]).convert(mode.replace("I;16", "L"))
+    image = Image.fromarray(np.asarray(image) * np.uint16(99)) if mode == "I;16" else image
+    image.info["icc_profile"] = b"a profile"
+    expected = white_paint()(np.asarray(image), hole)
+    for mask in (Image.fromarray(hole), Image.fromarray(hole.astype(np.uint8) * 255)):
+        filled = white_paint()(image, mask)
+        assert (filled.mode, filled.info["icc_profile"]) == (mode, b"a profile")
+        np.testing.assert_array_equal(np.asarray(filled), expected)
+
+
+def test_fill_all_takes_what_a_call_takes():
+    image, hole = np.full((40, 30, 2), 9, np.uint8), strokes(40, 30)
+    (filled,) = white_paint().fill_all([(image, hole.astype(np.uint8) * 255)])
+    np.testing.assert_array_equal(filled, white_paint()(image, hole))
+
+
 def test_gray_in_a_mask_blends():
     image, mask = np.full((64, 64, 3), 100, np.uint8), np.zeros((64, 64), np.uint8)
     mask[20:40, 20:40] = 255
@@ -318,7 +375,15 @@ def test_windows_of_several_pictures_share_batches(mode):
     filled = list(Inpainter(runnable(network, INFO, batch_size=2)).fill_all(pairs))
     assert [len(batch[0]) for batch in network.batches] == [2, 2, 2 if mode == "graph" else 1]
     for result, (picture, hole) in zip(filled, pairs, strict=True):
-        np.testing.assert_array_equal(result, Inpainter(runnable(WhitePaint(), INFO)).fill(picture, hole))
+        np.testing.assert_array_equal(result, Inpainter(runnable(WhitePaint(), INFO))(picture, hole))
+
+
+def test_an_output_that_is_not_finite_is_an_input_error_in_inference_and_evaluation():
+    inpainter = Inpainter(runnable(lambda image, mask, edge, gray: Tensor(image.asnumpy() * np.nan), INFO))
+    with pytest.raises(InputError, match="ctsdg's output is not finite"):
+        inpainter(np.zeros((20, 20, 3), np.uint8), np.eye(20, dtype=bool))
+    with pytest.raises(InputError, match="ctsdg's output is not finite"):
+        inpainter.complete(**example_inputs(INFO, 1))
 
 
 def test_two_threads_use_one_inpainter(checkpoint):

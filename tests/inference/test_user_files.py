@@ -15,9 +15,9 @@ import tifffile
 from PIL import Image, ImageOps
 
 from src.data.images import luminance, open_image, turned
+from src.data.orientation import as_stored, upright
 from src.inference.inpainter import Inpainter
 from src.inference.jobs import Job, find_faults
-from src.inference.picture_files import as_stored, upright
 from src.inference.user_files import Settings, fill_files
 from tests.defaults import with_defaults
 
@@ -258,7 +258,7 @@ class Network:
         for marker in (0, np.iinfo(picture.dtype).max):
             marked = picture.copy()
             marked[inside] = marker
-            filled = self.inpainter.fill(marked, hole)
+            filled = self.inpainter(marked, hole)
             found.append((filled == marker).all(axis=-1))
         assert not (found[0] & found[1] & inside).any()
         return filled

@@ -1,6 +1,9 @@
 import logging
+import os
+import struct
 import subprocess
 import sys
+import unicodedata
 from functools import partial
 from itertools import starmap
 from pathlib import Path
@@ -9,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, features
 from PIL.PngImagePlugin import PngInfo
 
 import infer as infer_py
@@ -19,7 +22,7 @@ from src.errors import InputError
 from src.inference.jobs import Job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
 from src.inference.picture_files import read_header
 from src.inference.report import Report
-from src.inference.user_files import Settings, fill_files
+from src.inference.user_files import Settings, fill_files, fill_user_files
 from tests.command_line import ROOT, words
 from tests.defaults import with_defaults
 
@@ -487,3 +490,107 @@ def test_a_second_run_may_skip_what_is_there(tmp_path, checkpoint, capsys):
         (tmp_path / "in" / name).unlink()
     run(infer_py.main, words(options | {"skip_existing": "true"}))
     assert capsys.readouterr().out == f"nothing to fill (5 were there already): {tmp_path}/out\n"
+
+
+def fill_folder(images: Path, mask: Path, output: Path, **settings: object) -> int:
+    """What infer.py does with a folder, with paint as the network -> exit code."""
+    settings = with_defaults(Settings, **settings)
+    return fill_user_files(str(images), str(mask), str(output), settings, lambda count: paint_all)
+
+
+def test_a_folder_is_filled_whatever_its_suffixes_or_says_why_not(tmp_path, capsys):
+    images, mask = tmp_path / "in", tmp_path / "mask.gif"
+    images.mkdir()
+    Image.fromarray(HOLE).save(mask)
+    for name, kind in (("a.png", "PNG"), ("b.jfif", "JPEG"), ("c.gif", "GIF"), ("notes.txt", None)):
+        RGB.save(images / name, kind) if kind else (images / name).write_text("notes")
+    (images / "e.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    if features.check("avif"):
+        RGB.save(images / "f.avif")
+    count = len(list(images.iterdir())) - 1
+
+    assert fill_folder(images, mask, tmp_path / "out") == 1
+    *lines, last = capsys.readouterr().err.splitlines()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "b.jfif"}
+    assert last.startswith(f"2 of {count} pictures filled; {count - 2} could not be: {images}/c.gif, {images}/e.HEIC")
+    assert any("c.gif: pictures are written as .png" in line and "--output_format" in line for line in lines)
+    assert any("e.HEIC cannot be read as a picture: HEIC, which" in line for line in lines)
+    assert any("f.avif is AVIF, of whose depth" in line for line in lines) or not features.check("avif")
+
+    assert fill_folder(images, mask, tmp_path / "pngs", output_format="png") == 1
+    assert {path.name for path in (tmp_path / "pngs").iterdir()} == {"a.png", "b.png", "c.png"}
+
+
+def test_every_picture_whose_mask_has_no_hole_is_named_at_the_end(tmp_path, caplog):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "masks").mkdir()
+    for i in range(5):
+        RGB.save(tmp_path / "in" / f"{i}.png")
+        Image.fromarray(HOLE & (i not in (1, 3))).save(tmp_path / "masks" / f"{i}.png")
+    assert fill_folder(tmp_path / "in", tmp_path / "masks", tmp_path / "out") == 0
+    line = f"2 of 5 masks have no hole, so nothing was filled: {tmp_path}/in/1.png, {tmp_path}/in/3.png"
+    assert caplog.messages[-1] == line
+
+
+def test_masks_of_a_folder_may_be_gif_and_match_however_accents_are_spelt(tmp_path):
+    images, masks = tmp_path / "in", tmp_path / "masks"
+    images.mkdir()
+    masks.mkdir()
+    RGB.save(images / f"{unicodedata.normalize('NFC', 'café')}.png")
+    Image.fromarray(HOLE).save(masks / f"{unicodedata.normalize('NFD', 'café')}.gif")
+    assert fill_folder(images, masks, tmp_path / "out") == 0
+
+
+def png_with(chunk: bytes, content: bytes, path: Path) -> Path:
+    chunks = PngInfo()
+    chunks.add(chunk, content)
+    RGB.save(path, pnginfo=chunks)
+    return path
+
+
+SRGB_WHITE_AND_PRIMARIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+P3 = (31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "content", "line"),
+    [
+        (
+            b"cICP",
+            bytes([9, 16, 0, 1]),
+            r"a\.png has a colour space of its own \(cICP \(9, 16, 0, 1\)\), which would be",
+        ),
+        (b"cICP", bytes([1, 13, 0, 1]), None),  # sRGB
+        (b"cHRM", struct.pack(">8I", *P3), r"a\.png has primaries of its own \(cHRM\), which would be lost; give it"),
+        (b"cHRM", struct.pack(">8I", *SRGB_WHITE_AND_PRIMARIES), None),
+    ],
+)
+def test_colours_that_viewers_do_not_assume_are_refused(chunk, content, line, tmp_path):
+    path = png_with(chunk, content, tmp_path / "a.png")
+    if line is None:
+        assert read_header(path).mode == "RGB"
+        return
+    with pytest.raises(InputError, match=line):
+        read_header(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_names_that_the_terminal_cannot_show_end_no_run(encoding, tmp_path, checkpoint):
+    images, odd = tmp_path / "in", os.fsdecode(b"caf\xe9 \xe6\xbc\xa2.png")
+    images.mkdir()
+    RGB.save(images / odd)
+    (images / os.fsdecode(b"\xff.png")).write_text("no picture")
+    Image.fromarray(HOLE).save(tmp_path / "mask.png")
+    options = {"image": images, "mask": tmp_path / "mask.png", "output": tmp_path / os.fsdecode(b"out \xe9")}
+    options |= {"report": tmp_path / "report.html", "checkpoint_path": checkpoint, "mode": "pynative"}
+    done = subprocess.run(
+        [sys.executable, ROOT / "infer.py", *words(options)],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert done.stdout.splitlines()[-1].startswith(b"filled 1 of 2 pictures")
+    assert (options["output"] / odd).is_file()
+    assert "caf\\udce9" in options["report"].read_text(encoding="utf-8")

@@ -197,3 +197,18 @@ def test_a_picture_that_breaks_later_is_named(good, capsys):
     assert stop.value.code == 2
     assert error.count("\n") == 1
     assert error.startswith(f"error: {path} cannot be read as a picture: ")
+
+
+@pytest.mark.parametrize("accumulation", [1, 4])
+def test_a_batch_norm_over_a_single_value_is_refused_before_the_start(accumulation, pictures, tmp_path, capsys):
+    changed = {
+        "batch_size": 1,
+        "gradient_accumulation": accumulation,
+        "data_root": pictures,
+        "save_path": tmp_path / "r",
+    }
+    with pytest.raises(SystemExit):
+        run(train_py.main, words(SMALL | changed))
+    line = capsys.readouterr().err
+    assert line.startswith("error: --batch_size 1 --image_size 128: the deepest batch norm would see a single value")
+    assert not (tmp_path / "r").exists()
