@@ -1,6 +1,6 @@
-"""A page to fill pictures in the browser, and an API: python demo.py --checkpoint_path PATH [--name value ...]
+"""A page to fill images in the browser, and an API: python demo.py --checkpoint_path PATH [--name value ...]
 
-Open, paste or drop a picture, paint over what is to go, and download the filled one in its own format and size. Several
+Open, paste or drop an image, paint over what is to go, and download the filled one in its own format and size. Several
 checkpoints or exported files, with commas between them, are there to choose from. The page needs no internet, and is
 for this machine alone unless --host says otherwise. docs/demo.md has the API. Ctrl-C ends it.
 """
@@ -62,7 +62,7 @@ def serve(
     from src.demo.server import Server, build_app
     from src.inference.user_files import Settings
 
-    warnings.filterwarnings("ignore", module="PIL")  # of damaged and large pictures, which visitors hear of
+    warnings.filterwarnings("ignore", module="PIL")  # of damaged and large images, which visitors hear of
     limits = Limits(config.max_upload_mb, config.max_pixels, config.max_waiting)
     settings = Settings(config.mask_polarity, config.mask_edge, config.quality)
     filler = Filler(choices, limits, settings)

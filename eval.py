@@ -1,10 +1,10 @@
-"""Score a network on pictures with masks, by hole ratio: a table, metrics.json, per_image.csv and a sheet of pictures.
+"""Score a network on images with masks, by hole ratio: a table, metrics.json, per_image.csv and a sheet of images.
 
   eval.py --checkpoint_path CHECKPOINT --data_root FOLDER --eval_masks_root FOLDER --output_path FOLDER
 
 CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, a generator.ckpt, or a .mindir or .onnx file of
-export.py; without one, the weights that ship with the project are used. Picture i goes with mask i mod count, and only
-what the network put into holes differs from the picture.
+export.py; without one, the weights that ship with the project are used. Image i goes with mask i mod count, and only
+what the network put into holes differs from the image.
 """
 
 from pathlib import Path

@@ -8,7 +8,7 @@ CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, or a gene
 ONNX file OpenVINO or ONNX Runtime (requirements-onnx.txt). FILE.json, written beside it, says how to use it; infer.py
 and eval.py need it. A fresh process tries the file before it gets its name. A model of several networks may need more
 files, see its options; --export_parts writes each of these networks as a file of its own as well. --package writes a
-folder that fills pictures without this project, around model.onnx or the file that --output_path names.
+folder that fills images without this project, around model.onnx or the file that --output_path names.
 """
 
 from pathlib import Path

@@ -1,17 +1,17 @@
-"""Fill the holes of pictures of any size, with a checkpoint or a file that export.py wrote.
+"""Fill the holes of images of any size, with a checkpoint or a file that export.py wrote.
 
-  infer.py --image PICTURE --mask PICTURE --output PICTURE
-  infer.py --checkpoint_path CHECKPOINT --image PICTURE --mask PICTURE --output PICTURE
+  infer.py --image IMAGE --mask IMAGE --output IMAGE
+  infer.py --checkpoint_path CHECKPOINT --image IMAGE --mask IMAGE --output IMAGE
   infer.py --checkpoint_path FILE.onnx --image FOLDER --mask FOLDER --output FOLDER
 
 CHECKPOINT is a folder checkpoints/NNNNNNN, the file checkpoints/last, or a generator.ckpt; FILE.mindir serves as well.
 Without one, the weights that ship with the project are used.
-In a mask white is the hole (--mask_polarity); it has its picture's size and, in a folder, its name. The name of an
+In a mask white is the hole (--mask_polarity); it has its image's size and, in a folder, its name. The name of an
 output says its format: png, jpg, webp, tif or bmp. Known pixels come back exactly as they were, except in JPEG and in
 WebP with --quality.
 
-A picture with an orientation tag (EXIF) is turned by viewers. Its mask is taken as viewers show the picture, unless
-only the stored picture has the mask's size. In a folder broken files are named and left out; the exit code is then 1.
+An image with an orientation tag (EXIF) is turned by viewers. Its mask is taken as viewers show the image, unless
+only the stored image has the mask's size. In a folder broken files are named and left out; the exit code is then 1.
 """
 
 import sys
@@ -38,7 +38,7 @@ OPTION_GROUPS = (
     "Output of inference and conversion",
 )
 
-FEW = 3  # pictures that are done sooner without compiling the network, on a CPU
+FEW = 3  # images that are done sooner without compiling the network, on a CPU
 TOGETHER = 4  # windows that go through a checkpoint's network at once: twice as fast as one by one, on a CPU
 
 
@@ -54,7 +54,7 @@ def main(config: Config) -> None:
 
 
 def load(config: Config, count: int) -> Callable:
-    """What fills `count` pictures."""
+    """What fills `count` images."""
     from model_utils.device import prepare, runs_without_mindspore
 
     checkpoint = network_or_shipped(config)

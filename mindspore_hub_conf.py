@@ -3,7 +3,7 @@
   network = create_network(MODEL, width=0.25)
   mindspore.load_checkpoint("generator.ckpt", network, strict_load=True)
 
-A network as it is trained, with initial weights. To fill holes in pictures, see src/inference/inpainter.py.
+A network as it is trained, with initial weights. To fill holes in images, see src/inference/inpainter.py.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Train an inpainting network: python train.py --data_root PICTURES --save_path RUN [--option value ...]
+"""Train an inpainting network: python train.py --data_root IMAGES --save_path RUN [--option value ...]
 
 Writes checkpoints/, samples/, metrics.csv, config.yaml and losses.png under --save_path.
 Without --train_masks_root, masks are drawn. Stage 1 runs --train_iter iterations, stage 2 --finetune_iter.

@@ -4,7 +4,7 @@ PART is what is left out, as in the paper's ablation (Guo et al., ICCV 2021, Sec
 
   bigff   the gates that exchange features between the streams: these are only put side by side
   cfa     contextual feature aggregation: the features that it would refine go on as they are
-  stream  the second stream: one encoder and one decoder see picture, edges and gray together, and both projections
+  stream  the second stream: one encoder and one decoder see image, edges and gray together, and both projections
           look at its features
   none    nothing
 
@@ -53,7 +53,7 @@ class WithoutCFA(Generator):
 class OneStream(Generator):
     """The texture stream alone, which also sees what the structure stream would."""
 
-    CHANNELS = 5  # picture, edges, gray
+    CHANNELS = 5  # image, edges, gray
 
     def __init__(self, width: float = 1.0, align_corners: bool = False, seamless: bool = False) -> None:
         super().__init__(width, align_corners, seamless)

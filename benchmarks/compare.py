@@ -1,6 +1,6 @@
 """What python benchmarks/speed.py --compare does: the published formulation, this project's cell and exported files.
 
-CTSDG's picture, or DGTS's upsampler. The rows take turns, one call each, so that whatever else the machine does hits
+CTSDG's image, or DGTS's upsampler. The rows take turns, one call each, so that whatever else the machine does hits
 all alike. Each is a process of its own (compare_row.py), stopped while it is not its turn. docs/performance.md says
 what the rows are.
 """
@@ -23,7 +23,7 @@ from src import ISA_VARIABLE, MINDSPORE_ISA
 from src.errors import InputError
 from src.files import make_folder
 
-TIMED = {"ctsdg": "CTSDG's picture", "dgts": "DGTS's upsampler"}
+TIMED = {"ctsdg": "CTSDG's image", "dgts": "DGTS's upsampler"}
 FIRST, PEAK = next(iter(ROWS)), "float32 matrix product"  # ratios are to the first row, shares of the peak
 NEEDED = {"torch": "requirements-convert.txt"} | dict.fromkeys(
     ("onnx", "onnxruntime", "openvino"), "requirements-onnx.txt"
@@ -176,7 +176,7 @@ def as_table(rows: list[dict]) -> str:
     return "\n".join(lines + notes)
 
 
-def draw(found: list[dict], picture: Path) -> None:
+def draw(found: list[dict], path: Path) -> None:
     """Bars of seconds, a panel for each size and batch; a light line spans a row's fastest and slowest call."""
     from PIL import Image, ImageDraw
 
@@ -202,7 +202,7 @@ def draw(found: list[dict], picture: Path) -> None:
     for image in panels:
         sheet.paste(image, (0, top))
         top += image.height
-    sheet.save(picture)
+    sheet.save(path)
 
 
 def cpu_name() -> str:

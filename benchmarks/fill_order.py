@@ -1,10 +1,10 @@
-"""What decides the order in which DGTS fills patches: python benchmarks/fill_order.py [--image PICTURE --mask PICTURE]
+"""What decides the order in which DGTS fills patches: python benchmarks/fill_order.py [--image IMAGE --mask IMAGE]
 
-Prints, for the first step of the decoder on one picture, the quantity that the published code chooses by, in float32
+Prints, for the first step of the decoder on one image, the quantity that the published code chooses by, in float32
 and as different ways to sum it have it, beside the quantity that --fill_order confidence chooses by. Then the orders of
-this project, and how far the completed small pictures are from each other. --output draws the fillings as a film strip.
+this project, and how far the completed small images are from each other. --output draws the fillings as a film strip.
 
---checkpoint_path takes a generator; without one the weights are random. Default picture: scikit-image's cat, square
+--checkpoint_path takes a generator; without one the weights are random. Default image: scikit-image's cat, square
 hole.
 """
 
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from model_utils.config import load_config
 from model_utils.device import prepare
 
-FRAMES = 8  # pictures of a film strip
+FRAMES = 8  # images of a film strip
 ENLARGE = 3
 SIDE = 256
 
@@ -45,20 +45,20 @@ def main() -> None:
 
     completed, orders = {}, {}
     for fill_order in FILL_ORDERS:
-        picture, order = make_generator(args.checkpoint_path, fill_order)(image, mask)
-        completed[fill_order] = picture.asnumpy()[0]
+        photo, order = make_generator(args.checkpoint_path, fill_order)(image, mask)
+        completed[fill_order] = photo.asnumpy()[0]
         orders[fill_order] = [int(patch) for patch in order.asnumpy()[0] if patch >= 0]
     print("\n| order | first ten patches | mean difference to known_pixels, of 255 |\n|---|---|---:|")
     hole = np.broadcast_to(mask.asnumpy()[0, :, ::4, ::4] == 0, completed["known_pixels"].shape)
-    for name, picture in completed.items():
-        difference = np.abs(picture - completed["known_pixels"])[hole].mean() * 127.5
+    for name, photo in completed.items():
+        difference = np.abs(photo - completed["known_pixels"])[hole].mean() * 127.5
         print(f"| {name} | {' '.join(map(str, orders[name][:10]))} | {difference:.4f} |")
     if args.output:
         film_strip(completed, orders, hole[0]).save(args.output)
 
 
 def read_input(image: str, mask: str):
-    """The picture in [-1, 1] and the mask, 1 = known, as the network wants them."""
+    """The photo in [-1, 1] and the mask, 1 = known, as the network wants them."""
     import numpy as np
     import skimage.data
     from PIL import Image
@@ -67,14 +67,14 @@ def read_input(image: str, mask: str):
     from src.data.masks import load_mask
 
     if image:
-        picture = load_image(Path(image), SIDE)
+        photo = load_image(Path(image), SIDE)
     else:
-        picture = prepare_image(Image.fromarray(skimage.data.chelsea()[:, 75:375]), SIDE)
+        photo = prepare_image(Image.fromarray(skimage.data.chelsea()[:, 75:375]), SIDE)
     if mask:
-        return normalise(picture), load_mask(Path(mask), SIDE, "white_hole")
+        return normalise(photo), load_mask(Path(mask), SIDE, "white_hole")
     square = np.ones((1, SIDE, SIDE), np.float32)
     square[:, 60:190, 70:200] = 0
-    return normalise(picture), square
+    return normalise(photo), square
 
 
 def make_generator(checkpoint_path: str, fill_order: str):
@@ -135,7 +135,7 @@ def candidates(attention) -> dict:
 
 
 def film_strip(completed: dict, orders: dict, hole):
-    """One row for each order: the picture while it is filled."""
+    """One row for each order: the image while it is filled."""
     import numpy as np
     from PIL import Image
 
@@ -143,12 +143,12 @@ def film_strip(completed: dict, orders: dict, hole):
     from src.drawing.sheet import Row, draw_sheet
 
     rows = []
-    for name, picture in completed.items():
+    for name, image in completed.items():
         order, frames = orders[name], []
         for i in range(FRAMES):
             done = order[: round(i * len(order) / (FRAMES - 1))]
             filled = np.isin(np.arange(64), done).reshape(8, 8).repeat(8, axis=0).repeat(8, axis=1)
-            frame = np.where(hole & ~filled, 1.0, np.clip(picture, -1, 1))
+            frame = np.where(hole & ~filled, 1.0, np.clip(image, -1, 1))
             side = ENLARGE * frame.shape[1]
             frames.append(np.asarray(Image.fromarray(to_uint8(frame)).resize((side, side), Image.Resampling.NEAREST)))
         rows.append(Row(frames, caption=name))

@@ -240,7 +240,7 @@ def our_step(_: argparse.Namespace, config: Config) -> tuple[Callable, Callable]
 
 
 def torch_step(args: argparse.Namespace, config: Config) -> tuple[Callable, Callable]:
-    """The same losses in PyTorch, on as many pictures; its step, too, ends with the losses on the host."""
+    """The same losses in PyTorch, on as many images; its step, too, ends with the losses on the host."""
     import numpy as np
     import torch
 

@@ -1,7 +1,7 @@
 """A photo of 24 megapixels with two holes of 150 pixels, far apart: python benchmarks/large_photo.py NETWORK
 
 NETWORK: a checkpoint, or an exported file. Prints the seconds of loading and of three calls, and the process's peak
-memory, libraries included. In the picture, one of scikit-image's enlarged, both holes are filled at full resolution.
+memory, libraries included. In the image, one of scikit-image's enlarged, both holes are filled at full resolution.
 """
 
 import sys

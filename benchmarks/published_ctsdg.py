@@ -132,7 +132,7 @@ class CFA(nn.Module):
 
 
 class Generator(nn.Module):
-    """image: (B, 3, H, W); mask, edge, gray: (B, 1, H, W) -> the completed picture (B, 3, H, W)
+    """image: (B, 3, H, W); mask, edge, gray: (B, 1, H, W) -> the completed image (B, 3, H, W)
 
     The projections are computed, as published, though inpainting does not need them.
     """

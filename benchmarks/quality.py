@@ -43,7 +43,7 @@ WIDTHS = {"thin": (6, 14), "medium": (14, 44), "wide": (44, 100)}  # pixels
 HOLE = (0.1, 0.2)  # of the photo
 SEED = 0
 REMOVALS = "removals"  # what all cases together are called
-LONGEST, JPEG_QUALITY = 1024, 92  # of the pictures on a sheet
+LONGEST, JPEG_QUALITY = 1024, 92  # of the images on a sheet
 HEAD = """\
 | Holes | Method | PSNR in holes | MAE in holes | Sharpness | PSNR | SSIM | s per photo | Photos |
 |---|---|---:|---:|---:|---:|---:|---:|---:|"""
@@ -256,7 +256,7 @@ def score(filled: np.ndarray, truth: np.ndarray, hole: np.ndarray) -> tuple[floa
     from src.evaluation.image_quality import mae, psnr, sharpness, ssim
 
     filled, truth = filled / 255, truth / 255
-    inside = filled[hole][:, None], truth[hole][:, None]  # (pixels of the hole, 1, 3): a narrow picture
+    inside = filled[hole][:, None], truth[hole][:, None]  # (pixels of the hole, 1, 3): a narrow image
     return psnr(*inside), mae(*inside), sharpness(filled, truth, hole), psnr(filled, truth), ssim(filled, truth)
 
 
@@ -292,14 +292,14 @@ def sheet(truth: np.ndarray, hole: np.ndarray, filled: Mapping[str, np.ndarray],
     """Input with white holes, every filling, and truth, in two rows, with a note for each filling."""
     from src.drawing.sheet import Row, draw_sheet
 
-    pictures = [np.where(hole[..., None], np.uint8(255), truth), *filled.values(), truth]
-    pictures += [np.full_like(truth, 255)] * (len(pictures) % 2)
+    images = [np.where(hole[..., None], np.uint8(255), truth), *filled.values(), truth]
+    images += [np.full_like(truth, 255)] * (len(images) % 2)
     notes = ["input", *notes, "truth", ""]
     scale = min(1, LONGEST / max(hole.shape))
     size = [round(scale * side) for side in reversed(hole.shape)]
-    pictures = [np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX)) for picture in pictures]
-    half = len(pictures) // 2
-    return draw_sheet([""] * half, [Row(pictures[k : k + half], notes=notes[k : k + half]) for k in (0, half)])
+    images = [np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX)) for image in images]
+    half = len(images) // 2
+    return draw_sheet([""] * half, [Row(images[k : k + half], notes=notes[k : k + half]) for k in (0, half)])
 
 
 def number(folder: Path, found: Mapping[str, list[Score]], network: str, classical: list[str]) -> None:

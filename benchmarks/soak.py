@@ -17,7 +17,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from tests.command_line import words  # noqa: E402
-from tests.training.conftest import SMALL, assert_same, rows, write_pictures  # noqa: E402
+from tests.training.conftest import SMALL, assert_same, rows, write_images  # noqa: E402
 from tests.training.test_faults import SCRIPT, newest  # noqa: E402
 
 KILLS, ITERATIONS = 20, 80  # a kill takes no more than four of them
@@ -27,7 +27,7 @@ def main(folder: Path, seed: int = 0) -> None:
     folder.mkdir()
     (folder / "pictures").mkdir()
     chance = random.Random(seed)
-    options = SMALL | {"data_root": write_pictures(folder / "pictures", 3)}
+    options = SMALL | {"data_root": write_images(folder / "pictures", 3)}
     options |= {"train_iter": ITERATIONS // 2, "finetune_iter": ITERATIONS // 2}
     options |= {"save_checkpoint_steps": 1, "ema_decay": 0.9}
 

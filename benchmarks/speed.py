@@ -1,8 +1,8 @@
 """Seconds and memory of a model, as a table: python benchmarks/speed.py [--repeats 5] [--only ROW] [--option value ...]
 
 Options are those of train.py: --model, --width, --image_size, --mode, --device_target, and --batch_size for another one
-than a row's. Each row is a process of its own, so that its peak memory is its own. Weights and pictures are random:
-they cost the same. A third of each picture is hole, strokes of a brush. Compile: each graph that takes half a second or
+than a row's. Each row is a process of its own, so that its peak memory is its own. Weights and images are random:
+they cost the same. A third of each image is hole, strokes of a brush. Compile: each graph that takes half a second or
 more. First call: loading excluded, compiling included. The rest are medians over the repeats.
 
 --compare times something else: what was published, in PyTorch, this project's cell, and its ONNX file in two runtimes,
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument(
         "--compare", action="store_true", help="with the published formulation, see docs/performance.md"
     )
-    parser.add_argument("--sizes", type=numbers, help="with --compare: sides of pictures, 256,512 (default: 256)")
+    parser.add_argument("--sizes", type=numbers, help="with --compare: sides of images, 256,512 (default: 256)")
     parser.add_argument("--batches", type=numbers, help="with --compare: batch sizes, 1,4 (default: 1)")
     parser.add_argument("--output", help="with --compare: folder for compare.md, .json and .png")
     args, options = parser.parse_known_args()
@@ -53,7 +53,7 @@ def main() -> None:
         return
 
     print(f"{config.model}, width {config.width:g}, {config.image_size} px, {config.mode}, {config.device_target}")
-    print("| work | batch | compile, s | first call, s | s per call | s per picture | peak memory, GB |")
+    print("| work | batch | compile, s | first call, s | s per call | s per image | peak memory, GB |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for i in range(len(rows)):
         command = [sys.executable, __file__, *sys.argv[1:], "--only", str(i)]

@@ -199,14 +199,14 @@ def study_table(out: Path) -> str:
                 hours = f"{trained_hours(out / name / 'run' / 'metrics.csv'):.1f}"
                 revisions = " ".join(noted_revisions(out / name / "revisions"))
                 rows[name, i] = table_row(metrics, run.words + words, name, revisions, f"{iterations:,}", hours)
-    lines += [*rows.values(), "", "PSNR, SSIM and mean absolute error by hole ratio, over whole pictures.", ""]
+    lines += [*rows.values(), "", "PSNR, SSIM and mean absolute error by hole ratio, over whole images.", ""]
     return "\n".join(lines)
 
 
-def draw_study(out: Path, picture: Path) -> None:
+def draw_study(out: Path, image: Path) -> None:
     """Curves of CTSDG's loss in holes: decibels where that is the loss, elsewhere L1 as a share of that of one run.
 
-    All runs of a length see the same pictures and holes in the same order: shares have less noise than L1 itself.
+    All runs of a length see the same images and holes in the same order: shares have less noise than L1 itself.
     """
     import numpy as np
     from PIL import Image
@@ -234,7 +234,7 @@ def draw_study(out: Path, picture: Path) -> None:
     sheet = Image.new("RGB", (len(panels) * width, height))
     for i, (title, curves) in enumerate(panels):
         sheet.paste(draw_panel(title, curves), (i * width, 0))
-    sheet.save(picture)
+    sheet.save(image)
 
 
 def trained_hours(path: Path) -> float:

@@ -121,7 +121,7 @@ def set_device(target: str, device_id: int) -> None:
     if target == "CPU":
         ms.set_device("CPU")
         # Operator by operator, MindSpore's threads otherwise outnumber two cores and wait for each other without sleep,
-        # and filling a picture takes two to five times as long.
+        # and filling an image takes two to five times as long.
         ms.runtime.launch_blocking()
         return
     backend = {"GPU": ms.device_context.gpu, "Ascend": ms.device_context.ascend}[target]

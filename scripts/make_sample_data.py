@@ -1,7 +1,7 @@
 """Cut a small data set from the colour photos that scikit-image carries: python scripts/make_sample_data.py FOLDER
 
-Writes FOLDER/train, FOLDER/test (pictures of 128×128 pixels), FOLDER/test_masks (white = hole) and FOLDER/photo.png
-with FOLDER/photo_mask.png, a larger picture to fill. No test picture shares a pixel with a training picture.
+Writes FOLDER/train, FOLDER/test (images of 128×128 pixels), FOLDER/test_masks (white = hole) and FOLDER/photo.png
+with FOLDER/photo_mask.png, a larger image to fill. No test image shares a pixel with a training image.
 """
 
 import sys
@@ -15,13 +15,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from src.data.masks import draw_mask
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")  # those every scikit-image wheel holds
-SIZE, STRIDE = 128, 32  # pixels: a picture's side, and how far apart overlapping training pictures start
-HELD_OUT = 4  # every fourth cell of a photo's grid is a test picture
+SIZE, STRIDE = 128, 32  # pixels: an image's side, and how far apart overlapping training images start
+HELD_OUT = 4  # every fourth cell of a photo's grid is a test image
 NUM_MASKS = 12
 
 
 def cut(photo: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """(H, W, 3) -> training pictures, which overlap each other, and test pictures, which overlap nothing."""
+    """(H, W, 3) -> training images, which overlap each other, and test images, which overlap nothing."""
     height, width = photo.shape[:2]
     cells = [(y, x) for y in range(0, height - SIZE + 1, SIZE) for x in range(0, width - SIZE + 1, SIZE)]
     held_out = cells[2::HELD_OUT]
@@ -40,10 +40,10 @@ def main(folder: Path) -> None:
         (folder / part).mkdir(parents=True, exist_ok=True)
     for name in PHOTOS:
         photo = getattr(skimage.data, name)()
-        for part, pictures in zip(counts, cut(photo), strict=True):
-            for i, picture in enumerate(pictures):
-                Image.fromarray(picture).save(folder / part / f"{name}_{i:03d}.png")
-            counts[part] += len(pictures)
+        for part, images in zip(counts, cut(photo), strict=True):
+            for i, image in enumerate(images):
+                Image.fromarray(image).save(folder / part / f"{name}_{i:03d}.png")
+            counts[part] += len(images)
     rng = np.random.default_rng(0)
     for i in range(NUM_MASKS):  # hole ratios over all three buckets, one after the other
         low = 0.2 * (i % 3)
@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
     Image.fromarray(photo).save(folder / "photo.png")
     hole = draw_mask(rng, 450, 0.05, 0.08)[:, 75:375]
     save_mask(folder / "photo_mask.png", hole)
-    print(f"Wrote {folder}: {counts['train']} training and {counts['test']} test pictures, {NUM_MASKS} masks")
+    print(f"Wrote {folder}: {counts['train']} training and {counts['test']} test images, {NUM_MASKS} masks")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# From nothing to completed pictures: set up, fill a photo with the weights that ship, then train a small network for
+# From nothing to completed images: set up, fill a photo with the weights that ship, then train a small network for
 # about three minutes, score it, export it, use it.
 #
 #   bash scripts/quickstart.sh [--model ctsdg|dgts] [FOLDER]
 #
 # The default is ctsdg; dgts trains a generator and then an upsampler. Everything is written under FOLDER (default:
-# outputs/quickstart, for dgts outputs/quickstart_dgts). The training pictures are cut from the photos that scikit-image
+# outputs/quickstart, for dgts outputs/quickstart_dgts). The training images are cut from the photos that scikit-image
 # carries; nothing but packages is downloaded. scripts/quickstart.yaml and quickstart_dgts.yaml hold the options that
 # differ from the published training. DRY_RUN=1 prints the commands and does nothing.
 
@@ -38,7 +38,7 @@ step() {
 }
 
 [ -n "${DRY_RUN:-}" ] || mkdir -p "$out"
-step "Pictures and masks" "$ROOT/scripts/make_sample_data.py" "$out/data"
+step "Images and masks" "$ROOT/scripts/make_sample_data.py" "$out/data"
 photo=(--image "$out/data/photo.png" --mask "$out/data/photo_mask.png")
 step "A photo filled with the weights that ship" "$ROOT/infer.py" --overwrite "${photo[@]}" --output "$out/photo_filled.png"
 train() { # train MODEL FOLDER

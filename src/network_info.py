@@ -16,12 +16,12 @@ class TensorInfo(NamedTuple):
     meaning: str
 
 
-# What src/data makes of a picture and its mask: a model's inputs are some of these, by their names.
+# What src/data makes of an image and its mask: a model's inputs are some of these, by their names.
 IMAGE = TensorInfo("image", (-1, 1), "RGB, value / 127.5 - 1")
-MASK = TensorInfo("mask", (0, 1), "1 where the picture is known, 0 in the hole")
-EDGE = TensorInfo("edge", (0, 1), "1 on the edges of the gray picture (Canny, Gaussian of sigma pixels), 0 elsewhere")
+MASK = TensorInfo("mask", (0, 1), "1 where the image is known, 0 in the hole")
+EDGE = TensorInfo("edge", (0, 1), "1 on the edges of the gray image (Canny, Gaussian of sigma pixels), 0 elsewhere")
 GRAY = TensorInfo(
-    "gray", (0, 1), "luminance of the picture (edge_mode clean), or of trunc(255 * image) modulo 256 (published)"
+    "gray", (0, 1), "luminance of the image (edge_mode clean), or of trunc(255 * image) modulo 256 (published)"
 )
 COMPOSITE = TensorInfo("composite", (-1, 1), "image where mask is 1, the filling where it is 0")
 

@@ -1,4 +1,4 @@
-"""What tests share: tensors to picture (`rand`), MindSpore's two ways to run (`mode`), a small network's files."""
+"""What tests share: tensors to image (`rand`), MindSpore's two ways to run (`mode`), a small network's files."""
 
 import fcntl
 import os
@@ -81,7 +81,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def mindir(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same network, exported for two pictures at once. In a process of its own: see largest_difference."""
+    """The same network, exported for two images at once. In a process of its own: see largest_difference."""
     path = tmp_path_factory.mktemp("exported") / "small.mindir"
     command = [sys.executable, ROOT / "export.py", "--checkpoint_path", checkpoint, "--output_path", path]
     subprocess.run([*command, "--export_batch_size", "2"], check=True)

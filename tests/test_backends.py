@@ -105,7 +105,7 @@ import src, numpy as np, mindspore as ms
 from mindspore import Tensor, nn, ops
 from src.training.train_step import TrainOneStepCell
 
-def pictures(batch, size):
+def images(batch, size):
     return (Tensor(np.ones((batch, channels, size, size), np.float32)) for channels in (3, 1))
 
 def export(cell, *inputs):
@@ -118,7 +118,7 @@ from src.dgts.generator import Generator
 from src.dgts.inpainting import Inpainting
 from src.dgts.upsampler.network import Upsampler
 
-export(Inpainting(Generator(width=0.125), fuse(Upsampler(width=0.125)), 256), *pictures(2, 256))
+export(Inpainting(Generator(width=0.125), fuse(Upsampler(width=0.125)), 256), *images(2, 256))
 """
 
 # Weights of the VGGs, which do not matter here, are drawn.
@@ -129,7 +129,7 @@ from src.losses.perceptual import VGG16Features
 
 ms.set_context(mode=ms.GRAPH_MODE)
 generator, discriminator = Generator(width=0.02), Discriminator(width=0.02)
-image, mask = pictures(1, 128)
+image, mask = images(1, 128)
 """
 
 CTSDG_GENERATOR = """
@@ -153,7 +153,7 @@ ms.set_context(mode=ms.GRAPH_MODE)
 generator = Generator(width=0.02, image_size=128)
 loss = GeneratorLoss(generator, VGG19Features(VGG_TAPS), LossWeights(10, 0.1, 250))
 step = TrainOneStepCell(loss.set_train(), make_optimizer(generator, 1e-4, 1e-5, 1e-4))
-export(step.gradients, *pictures(1, 128), Tensor(1, ms.int32))
+export(step.gradients, *images(1, 128), Tensor(1, ms.int32))
 """
 
 UPSAMPLER_TRAINING = """
@@ -165,7 +165,7 @@ from src.training.adamw import AdamW
 
 ms.set_context(mode=ms.GRAPH_MODE)
 upsampler, discriminator = Upsampler(width=0.02), Discriminator(width=0.02)
-image, mask = pictures(2, 128)
+image, mask = images(2, 128)
 low = Tensor(np.ones((2, 3, 16, 16), np.float32))
 """
 

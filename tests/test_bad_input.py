@@ -122,17 +122,17 @@ def test_an_output_that_cannot_be_written(name, good, capsys):
 @pytest.mark.parametrize(
     ("name", "option"), [("eval", "data_root"), ("eval", "eval_masks_root"), ("infer", "image"), ("infer", "mask")]
 )
-def test_pictures(name, option, good, capsys):
+def test_images(name, option, good, capsys):
     assert "does not exist" in refusal(capsys, good, name, **{option: good / "none"})
     (good / "empty").mkdir()
-    assert "holds no pictures" in refusal(capsys, good, name, **{option: good / "empty"})
+    assert "holds no images" in refusal(capsys, good, name, **{option: good / "empty"})
     (good / "text").mkdir()
-    (good / "text" / "a.png").write_text("no picture")
+    (good / "text" / "a.png").write_text("no image")
     line = refusal(capsys, good, name, **{option: good / "text"})
     assert f"{good}/text/a.png" in line
-    assert line.rstrip(")").endswith("not a picture file")
-    picture = (good / "images" / "a.png").read_bytes()
-    (good / "text" / "a.png").write_bytes(picture[: len(picture) // 2])
+    assert line.rstrip(")").endswith("not an image file")
+    image = (good / "images" / "a.png").read_bytes()
+    (good / "text" / "a.png").write_bytes(image[: len(image) // 2])
     assert "text/a.png" in refusal(capsys, good, name, **{option: good / "text"})
 
 

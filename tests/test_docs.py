@@ -127,14 +127,14 @@ def reader(checkpoint: Path, tmp_path: Path) -> Path:
     for entry in ROOT.iterdir():
         if entry.suffix in (".py", ".yaml") or entry.name in ("benchmarks", "model_utils", "scripts", "src", "weights"):
             (tmp_path / entry.name).symlink_to(entry)
-    picture, hole = data.astronaut()[:200, 100:300], np.zeros((200, 200), np.uint8)
+    image, hole = data.astronaut()[:200, 100:300], np.zeros((200, 200), np.uint8)
     hole[90:120, 60:110] = 255
-    Image.fromarray(picture).save(tmp_path / "photo.jpg")
+    Image.fromarray(image).save(tmp_path / "photo.jpg")
     Image.fromarray(hole).save(tmp_path / "mask.png")
-    for folder in ("photos", "PHOTOS", "PICTURES", "FOLDER", "img_align_celeba"):
+    for folder in ("photos", "PHOTOS", "IMAGES", "FOLDER", "img_align_celeba"):
         (tmp_path / folder).mkdir()
         for i in range(2):
-            Image.fromarray(picture).save(tmp_path / folder / f"{i:06d}.jpg")
+            Image.fromarray(image).save(tmp_path / folder / f"{i:06d}.jpg")
     for folder in ("masks", "MASKS", "testing_mask_dataset"):
         (tmp_path / folder).mkdir()
         for i in range(2):

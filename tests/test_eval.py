@@ -31,8 +31,8 @@ HOLE_ROWS = (16, 40, 70, 90, 16)  # of 128: 12.5, 31, 55 and 70 % hole
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """A folder of five pictures, one of them in a folder of its own, and a folder of four masks."""
+def images(tmp_path_factory):
+    """A folder of five images, one of them in a folder of its own, and a folder of four masks."""
     folder = tmp_path_factory.mktemp("pictures")
     (folder / "images" / "deep").mkdir(parents=True)
     (folder / "masks").mkdir()
@@ -46,18 +46,18 @@ def pictures(tmp_path_factory):
     return folder
 
 
-def options(pictures: Path, checkpoint: Path, output: Path, *more: str) -> list[str]:
-    options = {"checkpoint_path": checkpoint, "data_root": pictures / "images", "eval_masks_root": pictures / "masks"}
+def options(images: Path, checkpoint: Path, output: Path, *more: str) -> list[str]:
+    options = {"checkpoint_path": checkpoint, "data_root": images / "images", "eval_masks_root": images / "masks"}
     return [*words(options | {"output_path": output, "mode": "pynative"}), *more]
 
 
 @pytest.fixture(scope="module")
-def evaluated(pictures, checkpoint, tmp_path_factory):
-    """What a real process leaves, in batches that do not divide the pictures; its output and its folder."""
+def evaluated(images, checkpoint, tmp_path_factory):
+    """What a real process leaves, in batches that do not divide the images; its output and its folder."""
     folder = tmp_path_factory.mktemp("evaluated") / "new" / "folder"
     more = ("--baselines", "telea,ns", "--eval_batch_size", "2")
     done = subprocess.run(
-        [sys.executable, ROOT / "eval.py", *options(pictures, checkpoint, folder, *more)],
+        [sys.executable, ROOT / "eval.py", *options(images, checkpoint, folder, *more)],
         capture_output=True,
         text=True,
         check=True,
@@ -76,7 +76,7 @@ def test_files_and_table(evaluated):
     assert done.stderr.splitlines()[-1].startswith("Evaluating 5/5")  # no terminal, so plain lines, and no warnings
 
 
-def test_every_picture_is_scored_as_scikit_image_would(evaluated, pictures, checkpoint):
+def test_every_image_is_scored_as_scikit_image_would(evaluated, images, checkpoint):
     rows = list(csv.DictReader((evaluated[1] / "per_image.csv").open()))
     assert [row["name"] for row in rows] == ["a.png", "b.png", "c.png", "d.png", "deep/e.png"]
     assert [row["mask"] for row in rows] == ["0.png", "1.png", "2.png", "3.png", "0.png"]
@@ -84,39 +84,39 @@ def test_every_picture_is_scored_as_scikit_image_would(evaluated, pictures, chec
     inpainter = Inpainter(checkpoint)
     for row, hole_rows in zip(rows, HOLE_ROWS, strict=True):
         assert float(row["hole_ratio"]) == hole_rows / SIZE
-        picture = np.asarray(Image.open(pictures / "images" / row["name"]))
-        hole = np.asarray(Image.open(pictures / "masks" / row["mask"]))
+        image = np.asarray(Image.open(images / "images" / row["name"]))
+        hole = np.asarray(Image.open(images / "masks" / row["mask"]))
         for prefix, composite in (
-            ("", inpainter(picture, hole)),
-            ("telea_", inpaint_baseline("telea", picture, ~hole)),
-            ("ns_", inpaint_baseline("ns", picture, ~hole)),
+            ("", inpainter(image, hole)),
+            ("telea_", inpaint_baseline("telea", image, ~hole)),
+            ("ns_", inpaint_baseline("ns", image, ~hole)),
         ):
             # The network's composite is scored before it is rounded to 8 bits.
             tolerance = 0.02 if prefix == "" else 1e-4
-            expected = peak_signal_noise_ratio(picture, composite)
+            expected = peak_signal_noise_ratio(image, composite)
             assert float(row[f"{prefix}psnr"]) == pytest.approx(expected, abs=tolerance)
             expected = structural_similarity(
-                picture, composite, gaussian_weights=True, use_sample_covariance=False, channel_axis=-1
+                image, composite, gaussian_weights=True, use_sample_covariance=False, channel_axis=-1
             )
             assert float(row[f"{prefix}ssim"]) == pytest.approx(expected, abs=tolerance / 10)
-            expected = np.abs(picture / 255 - composite / 255).mean()
+            expected = np.abs(image / 255 - composite / 255).mean()
             assert float(row[f"{prefix}mae"]) == pytest.approx(expected, abs=tolerance / 10)
 
 
 def test_names_in_any_encoding_are_written(tmp_path):
-    picture, mask = tmp_path / os.fsdecode(b"caf\xe9.png"), tmp_path / os.fsdecode(b"\xff.png")
-    Image.fromarray(data.astronaut()[:32, :32]).save(picture)
+    image, mask = tmp_path / os.fsdecode(b"caf\xe9.png"), tmp_path / os.fsdecode(b"\xff.png")
+    Image.fromarray(data.astronaut()[:32, :32]).save(image)
     Image.fromarray(np.eye(32, dtype=bool)).save(mask)
-    samples = with_defaults(EvaluationSamples, [picture], [mask], 32)
+    samples = with_defaults(EvaluationSamples, [image], [mask], 32)
     evaluation = Evaluation(samples, {"telea": baseline_method("telea")}, PROTOCOLS["zoo"])
     evaluation.run()
     (tmp_path / "out").mkdir()
-    write_report(tmp_path / "out", evaluation, {"options": {"data_root": str(picture)}})
+    write_report(tmp_path / "out", evaluation, {"options": {"data_root": str(image)}})
     rows = (tmp_path / "out" / "per_image.csv").read_text(encoding="utf-8").splitlines()
     assert rows[1].startswith("caf\\udce9.png,\\udcff.png,")
 
 
-def test_metrics_json_says_what_the_numbers_are(evaluated, pictures, checkpoint):
+def test_metrics_json_says_what_the_numbers_are(evaluated, images, checkpoint):
     metrics = json.loads((evaluated[1] / "metrics.json").read_text())
     rows = list(csv.DictReader((evaluated[1] / "per_image.csv").open()))
     assert list(metrics) == ["buckets", "overall", "baselines", "speed", "protocol"]
@@ -134,25 +134,25 @@ def test_metrics_json_says_what_the_numbers_are(evaluated, pictures, checkpoint)
     assert metrics["speed"]["pictures_per_second"] > 0
     assert metrics["speed"]["network_seconds"] > metrics["speed"]["network_seconds_first_batch"] > 0
     protocol = metrics["protocol"]
-    assert (protocol["name"], protocol["pairing"]) == ("zoo", "picture i with mask i mod 4")
-    assert protocol["options"]["data_root"] == str(pictures / "images")
+    assert (protocol["name"], protocol["pairing"]) == ("zoo", "image i with mask i mod 4")
+    assert protocol["options"]["data_root"] == str(images / "images")
     assert (protocol["checkpoint"]["path"], protocol["checkpoint"]["iteration"]) == (str(checkpoint), 12)
     assert "mindspore" in protocol["versions"]
 
 
-def test_the_contact_sheet_shows_best_median_and_worst(evaluated, pictures):
+def test_the_contact_sheet_shows_best_median_and_worst(evaluated, images):
     sheet = Image.open(evaluated[1] / "contact_sheet.png")
-    columns, rows = 5, 5  # input, three methods, truth; the two pictures of one bucket and one of each other
+    columns, rows = 5, 5  # input, three methods, truth; the two images of one bucket and one of each other
     assert sheet.width >= columns * SIZE
     assert sheet.height >= rows * SIZE
     assert sheet.height < (rows + 2) * SIZE
 
 
 @pytest.fixture
-def telea(pictures):
+def telea(images):
     """Telea's method as the one under test: no network, so it is quick."""
-    image_paths = sorted((pictures / "images").rglob("*.png"))
-    mask_paths = sorted((pictures / "masks").iterdir())[:1]
+    image_paths = sorted((images / "images").rglob("*.png"))
+    mask_paths = sorted((images / "masks").iterdir())[:1]
     evaluation = Evaluation(
         with_defaults(EvaluationSamples, image_paths, mask_paths, SIZE),
         {"telea": baseline_method("telea")},
@@ -162,7 +162,7 @@ def telea(pictures):
     return evaluation
 
 
-def test_extremes_are_by_psnr_and_each_picture_once(telea):
+def test_extremes_are_by_psnr_and_each_image_once(telea):
     scores = telea.scores["telea"]
     best, median, worst = extremes(scores)
     order = sorted(range(5), key=lambda i: -scores.scores[i].psnr)
@@ -171,27 +171,27 @@ def test_extremes_are_by_psnr_and_each_picture_once(telea):
     assert [label for label, _ in extremes(scores)] == ["0-20%, best", "0-20%, median"]
 
 
-def test_the_sheets_pictures_are_input_output_and_truth(telea):
+def test_the_sheets_images_are_input_output_and_truth(telea):
     sheet = np.asarray(contact_sheet(telea))
     i = extremes(telea.scores["telea"])[0][1]
     sample = telea.samples[i]
-    output = inpaint_baseline("telea", sample.picture, sample.mask)
-    masked = np.where(sample.mask[0][..., None] > 0, sample.picture, 255)
-    for column, picture in enumerate((masked, output, sample.picture)):
+    output = inpaint_baseline("telea", sample.pixels, sample.mask)
+    masked = np.where(sample.mask[0][..., None] > 0, sample.pixels, 255)
+    for column, image in enumerate((masked, output, sample.pixels)):
         left = 4 + column * (SIZE + 4)
-        found = [top for top in range(80) if np.array_equal(sheet[top : top + SIZE, left : left + SIZE], picture)]
+        found = [top for top in range(80) if np.array_equal(sheet[top : top + SIZE, left : left + SIZE], image)]
         assert len(found) == 1
 
 
 def test_known_pixels_count_as_perfect(telea):
     sample = telea.samples[0]
-    np.testing.assert_array_equal(to_uint8(sample.image), sample.picture)
+    np.testing.assert_array_equal(to_uint8(sample.image), sample.pixels)
     perfect = score(sample, sample.image, PROTOCOLS["zoo"])
     assert (perfect.psnr, perfect.ssim, perfect.mae) == (100.0, pytest.approx(1), 0.0)
 
 
-def test_results_are_replaced_only_when_asked(pictures, checkpoint, tmp_path, capsys):
-    words = [*options(pictures, checkpoint, tmp_path), "--data_root", str(pictures / "images" / "deep")]
+def test_results_are_replaced_only_when_asked(images, checkpoint, tmp_path, capsys):
+    words = [*options(images, checkpoint, tmp_path), "--data_root", str(images / "images" / "deep")]
     (tmp_path / "per_image.csv").write_text("mine")
     with pytest.raises(SystemExit) as stop:
         run(entry_point.main, words)
@@ -205,17 +205,17 @@ def test_results_are_replaced_only_when_asked(pictures, checkpoint, tmp_path, ca
     assert json.loads((tmp_path / "metrics.json").read_text())["baselines"] == {}
 
 
-def test_a_mindir_scores_as_its_checkpoint(pictures, mindir, evaluated, tmp_path):
-    run(entry_point.main, options(pictures, mindir, tmp_path))
+def test_a_mindir_scores_as_its_checkpoint(images, mindir, evaluated, tmp_path):
+    run(entry_point.main, options(images, mindir, tmp_path))
     ours, expected = (json.loads((folder / "metrics.json").read_text()) for folder in (tmp_path, evaluated[1]))
     assert ours["overall"] == pytest.approx(expected["overall"], abs=1e-4)
     assert ours["speed"]["batch_size"] == 2
 
 
-def test_so_does_an_onnx_file(pictures, mindir, evaluated, tmp_path):
+def test_so_does_an_onnx_file(images, mindir, evaluated, tmp_path):
     require_packages()
     extra = ["--runtime", "onnxruntime"]
-    run(entry_point.main, [*options(pictures, from_mindir(mindir, tmp_path), tmp_path / "out"), *extra])
+    run(entry_point.main, [*options(images, from_mindir(mindir, tmp_path), tmp_path / "out"), *extra])
     ours, expected = (json.loads((folder / "metrics.json").read_text()) for folder in (tmp_path / "out", evaluated[1]))
     assert ours["overall"] == pytest.approx(expected["overall"], abs=1e-3)
     assert ours["protocol"]["options"]["runtime"] == "onnxruntime"

@@ -38,8 +38,8 @@ def test_a_folder_and_a_line_make_a_model_that_every_entry_point_takes(toy, tmp_
     for folder in ("pictures", "masks"):
         (tmp_path / folder).mkdir()
     for i in range(3):
-        picture = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((128, 128))
-        picture.save(tmp_path / "pictures" / f"{i}.png")
+        image = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((128, 128))
+        image.save(tmp_path / "pictures" / f"{i}.png")
         mask = np.zeros((128, 128), np.uint8)
         mask[30:60, 40 : 70 + 10 * i] = 255
         Image.fromarray(mask).save(tmp_path / "masks" / f"{i}.png")

@@ -37,7 +37,7 @@ def pairs():
 
 
 def test_they_fill_better_than_a_classical_method(pairs):
-    """Telea's, in the mean over photos: inside the holes (PSNR) and over the picture (SSIM)."""
+    """Telea's, in the mean over photos: inside the holes (PSNR) and over the image (SSIM)."""
     prepare(load_config(["--mode", "pynative"]))
     inpainter, scores = Inpainter(ROOT / SHIPPED), []
     for photo, hole in pairs:

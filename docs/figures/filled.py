@@ -1,4 +1,4 @@
-"""Make filled.png, the README's first picture: python docs/figures/filled.py
+"""Make filled.png, the README's first image: python docs/figures/filled.py
 
 Three removals from photos that scikit-image carries, by the weights that ship: two masts, scratches, a date stamp. Left
 to right: the photo, its hole in white, filled.
@@ -61,7 +61,7 @@ def main() -> None:
         photo, hole, (left, top) = make()
         shown = np.s_[top : top + SIZE[1], left : left + SIZE[0]]
         masked = np.where(hole[..., None], 255, photo).astype(np.uint8)
-        rows.append(np.hstack([picture[shown] for picture in (photo, masked, inpainter(photo, hole))]))
+        rows.append(np.hstack([image[shown] for image in (photo, masked, inpainter(photo, hole))]))
     Image.fromarray(np.vstack(rows)).save(Path(__file__).with_suffix(".png"))
 
 

@@ -37,7 +37,7 @@ TORCHVISION_UNUSED += CLASSIFIER
 
 VGG16_INFO = NetworkInfo("vgg16", "vgg16")
 VGG19_INFO = NetworkInfo("vgg19", "vgg19")
-# Another training of the same network, for pictures in BGR up to 255: not to be used in the other's place.
+# Another training of the same network, for images in BGR up to 255: not to be used in the other's place.
 VGG19_CAFFE_INFO = NetworkInfo("vgg19", "vgg19_caffe")
 
 # By the model that a file says it holds.

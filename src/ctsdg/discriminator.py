@@ -54,9 +54,9 @@ class EdgeDetector(nn.Cell):
 
 
 class Discriminator(nn.Cell):
-    """Judges texture on the picture and structure on edges and gray (Fig. 2): 5.5 M parameters at width 1.
+    """Judges texture on the image and structure on edges and gray (Fig. 2): 5.5 M parameters at width 1.
 
-    image: (B, 3, H, W) in [-1, 1]; edge: (B, 1, H, W), the true edges of a real picture, or None for a generated one,
+    image: (B, 3, H, W) in [-1, 1]; edge: (B, 1, H, W), the true edges of a real image, or None for a generated one,
     which is judged by its detected edges; gray: (B, 1, H, W) in [0, 1]
     -> predictions (B, 2, H/8 - 2, W/8 - 2) in [0, 1], detected edges (B, 1, H, W) in [0, 1]
     """

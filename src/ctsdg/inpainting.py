@@ -1,10 +1,10 @@
-"""CTSDG as a user needs it: a picture with a hole in, the completed picture out."""
+"""CTSDG as a user needs it: an image with a hole in, the completed image out."""
 
 from mindspore import Tensor, nn
 
 
 class Inpainting(nn.Cell):
-    """The generator's output where the hole is, the picture where it is known.
+    """The generator's output where the hole is, the image where it is known.
 
     image: (B, 3, H, W) in [-1, 1]; mask: (B, 1, H, W), 1 = known; edge, gray: (B, 1, H, W) in [0, 1]
     -> (B, 3, H, W) in [-1, 1]

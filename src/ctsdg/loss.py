@@ -71,7 +71,7 @@ class GeneratorLoss(nn.Cell):
             target = ()
             for level in self.vgg(image):
                 target += (ops.cat((level, level)),)
-            # The published loss adds the two pictures' terms; a mean over both is half of that.
+            # The published loss adds the two images' terms; a mean over both is half of that.
             perceptual = 2.0 * perceptual_loss(features, target)
             style = 2.0 * style_loss(features, target)
 

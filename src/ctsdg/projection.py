@@ -21,7 +21,7 @@ class ResidualBlock(nn.Cell):
 
 
 class FeatureProjection(nn.Cell):
-    """Decoder features (B, C, H, W) -> picture or edges (B, out_channels, H, W)."""
+    """Decoder features (B, C, H, W) -> image or edges (B, out_channels, H, W)."""
 
     def __init__(self, channels: int, hidden: int, out_channels: int, activation: nn.Cell) -> None:
         super().__init__()

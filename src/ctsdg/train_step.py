@@ -43,7 +43,7 @@ class CTSDGTrainOneStepCell(TrainOneStepCell):
             counted = self.count(skipped, no_scale_left), self.generator_batches(skipped, self.generator_counts)
             return results, ops.depend(ops.zeros_like(results[0]), counted)
         loss, also_skipped, also_none_left = self.discriminator_step.step(image, results[2], edge, gray)
-        # The discriminator sees a batch for the generator's step, then real and generated pictures.
+        # The discriminator sees a batch for the generator's step, then real and generated images.
         counted = (
             self.count(ops.logical_or(skipped, also_skipped), ops.logical_or(no_scale_left, also_none_left)),
             self.generator_batches(skipped, self.generator_counts),

@@ -83,5 +83,5 @@ class CTSDGTraining(ModelTraining):
         for image, mask, output, edge in zip(*(tensor[:count].asnumpy() for tensor in self.seen), strict=True):
             composite = image * mask + output * (1 - mask)
             edge = np.repeat(2 * edge - 1, 3, axis=0)
-            rows.append(Row([to_uint8(picture) for picture in (image * mask, edge, composite, image)]))
+            rows.append(Row([to_uint8(shown) for shown in (image * mask, edge, composite, image)]))
         return rows

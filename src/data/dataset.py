@@ -47,16 +47,16 @@ def build_training_dataset(
 ) -> ds.Dataset:
     """The batches of iterations start … start + count - 1 for one of `world` ranks.
 
-    Iteration i of all ranks together holds samples i·world·batch_size and on, rank 0 first: the same pictures as one
+    Iteration i of all ranks together holds samples i·world·batch_size and on, rank 0 first: the same images as one
     process with the joint batch. Read it with `iterate`.
     """
     if not 0 <= rank < world:
         raise ValueError(f"rank {rank} is not one of {world}")
     if count < 1:
-        raise ValueError(f"count {count}: there is no iteration to read pictures for")
+        raise ValueError(f"count {count}: there is no iteration to read images for")
     source = _RankSamples(samples, start, count, batch_size, rank, world)
     num_parallel_workers = min(num_parallel_workers, os.cpu_count() or 1)  # MindSpore refuses more
-    ds.config.set_prefetch_size(4)  # batches ahead; MindSpore's 16 hold half a gigabyte of pictures
+    ds.config.set_prefetch_size(4)  # batches ahead; MindSpore's 16 hold half a gigabyte of images
     dataset = ds.GeneratorDataset(
         source,
         list(samples.columns),

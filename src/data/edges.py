@@ -1,7 +1,7 @@
-"""Structure of a picture: its gray version and its Canny edges (Guo et al., ICCV 2021, Sec. 4.1).
+"""Structure of an image: its gray version and its Canny edges (Guo et al., ICCV 2021, Sec. 4.1).
 
-The published pipeline turns the [-1, 1] tensor into a gray picture by multiplying by 255 and casting to uint8, where
-negative values wrap. `edge_mode` "published" reproduces that on any host, "clean" uses the picture itself.
+The published pipeline turns the [-1, 1] tensor into a gray image by multiplying by 255 and casting to uint8, where
+negative values wrap. `edge_mode` "published" reproduces that on any host, "clean" uses the image itself.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def edge_map(gray: np.ndarray, sigma: float, known: np.ndarray | None = None) ->
     """(H, W) in [0, 1] -> float32 (H, W), 1 on Canny's edges after a Gaussian of `sigma` pixels, else 0.
 
     known: bool (H, W); with it, edges are those of known pixels alone: what a hole holds is not looked at
-    Give it float64 as the published pipeline does: in float32 the edges of one picture in a hundred differ.
+    Give it float64 as the published pipeline does: in float32 the edges of one image in a hundred differ.
     """
     return canny(gray, sigma=sigma, mask=known).astype(np.float32)
 
@@ -39,7 +39,7 @@ def edge_and_gray(
 ) -> tuple[np.ndarray, np.ndarray]:
     """uint8 (H, W, 3) -> edge, gray: float32 (1, H, W) each, as the networks take them.
 
-    known: bool (H, W), for pictures whose holes are to be filled. The published pipeline looks at the whole picture:
+    known: bool (H, W), for images whose holes are to be filled. The published pipeline looks at the whole image:
     with `edge_mode` "published" what a hole holds decides on edges some pixels around it, with "clean" it does not.
     """
     gray = gray_image(image, edge_mode)

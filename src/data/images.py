@@ -1,4 +1,4 @@
-"""Pictures: find them, check them, read them, and bring them to the networks' size and range."""
+"""Images: find them, check them, read them, and bring them to the networks' size and range."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from .orientation import orientation_of, turned
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 SPLITS = {"train": "0", "val": "1", "test": "2"}  # the numbers of CelebA's list_eval_partition.txt
 PNG = b"\x89PNG"  # what such a file begins with
-# What pictures begin with, whatever their suffix. Not BMP and TIFF: too short, and what cameras' raw files begin with.
+# What images begin with, whatever their suffix. Not BMP and TIFF: too short, and what cameras' raw files begin with.
 CONTENT = re.compile(
     rb"(?P<PNG>\x89PNG)|(?P<JPEG>\xff\xd8\xff)|(?P<GIF>GIF8)|(?P<WebP>RIFF.{4}WEBP)|(?P<AVIF>.{4}ftypavi)"
     rb"|(?P<HEIC>.{4}ftyp(?:hei|hev|mif|msf))|(?P<JPEG_XL>\0{3}\x0cJXL )",
@@ -29,36 +29,36 @@ END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what a whole file has nea
 
 logger = logging.getLogger("inpainting")
 
-# A picture has 256 values, so its range is a table: torch's ToTensor and Normalize(0.5, 0.5) in float32, bit by bit.
+# An image has 256 values, so its range is a table: torch's ToTensor and Normalize(0.5, 0.5) in float32, bit by bit.
 NORMALISED = (np.arange(256, dtype=np.float32) / np.float32(255) - np.float32(0.5)) / np.float32(0.5)
 
-# Of red, green and blue in a gray picture: ITU-R BT.601's luminance in parts of 2**16, as Pillow has it.
+# Of red, green and blue in a gray image: ITU-R BT.601's luminance in parts of 2**16, as Pillow has it.
 LUMINANCE = np.array([19595, 38470, 7471], np.uint32)
 
 
 def list_images(root: str | Path) -> list[Path]:
-    """Pictures at any depth below `root`, sorted by relative path; links are followed, hidden names are not.
+    """Images at any depth below `root`, sorted by relative path; links are followed, hidden names are not.
 
-    A file is a picture by its suffix, or by what it begins with (CONTENT), so that none is left out without a word. A
+    A file is an image by its suffix, or by what it begins with (CONTENT), so that none is left out without a word. A
     single file is its own list. Raises InputError if there is nothing to read.
     """
     root = Path(root)
     if root.is_file():
         return [root]
     if not root.is_dir():
-        raise InputError(f"{root} does not exist; give a picture or a folder of pictures")
+        raise InputError(f"{root} does not exist; give an image or a folder of images")
 
     paths = [path for path in _files_below(root) if path.name.lower().endswith(IMAGE_SUFFIXES) or content_of(path)]
     if not paths:
-        raise InputError(f"{root} holds no pictures ({' '.join(IMAGE_SUFFIXES)}); check the path")
+        raise InputError(f"{root} holds no images ({' '.join(IMAGE_SUFFIXES)}); check the path")
     return sorted(paths, key=lambda path: path.relative_to(root).as_posix())
 
 
 def list_split(root: str | Path, anno_path: str | Path, split: str) -> list[Path]:
-    """The pictures of one split (train, val or test), in the order of CelebA's partition file `anno_path`.
+    """The images of one split (train, val or test), in the order of CelebA's partition file `anno_path`.
 
     Each line of it is "name number"; the files lie under `root` or `root/img_align_celeba`. With no partition file,
-    every picture under `root`. Raises InputError that names the line of a missing file or a malformed entry.
+    every image under `root`. Raises InputError that names the line of a missing file or a malformed entry.
     """
     if not anno_path:
         return list_images(root)
@@ -66,7 +66,7 @@ def list_split(root: str | Path, anno_path: str | Path, split: str) -> list[Path
         raise InputError(f"split '{split}' is unknown; choose one of {', '.join(SPLITS)}")
     root, anno_path = Path(root), Path(anno_path)
     if not root.is_dir():
-        raise InputError(f"{root} is not a folder; give the folder that holds the pictures of {anno_path}")
+        raise InputError(f"{root} is not a folder; give the folder that holds the images of {anno_path}")
     try:
         lines = anno_path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -87,7 +87,7 @@ def list_split(root: str | Path, anno_path: str | Path, split: str) -> list[Path
                 raise InputError(f"{anno_path}, line {number}: {name.strip()} is not under {root}")
             paths.append(path)
     if not paths:
-        raise InputError(f"{anno_path} names no {split} pictures (number {SPLITS[split]})")
+        raise InputError(f"{anno_path} names no {split} images (number {SPLITS[split]})")
     return paths
 
 
@@ -100,19 +100,19 @@ def check_headers(paths: Sequence[Path], center_crop: int = 0) -> None:
     """Open every file, so that a broken one names itself before a long run and not in the middle of it.
 
     Headers are read, and the end of JPEG and PNG files; only a file without its end marker is decoded to decide.
-    Raises InputError with the number of broken files and the first three, also for pictures smaller than the crop.
-    Warns where stored pictures are not as viewers show them.
+    Raises InputError with the number of broken files and the first three, also for images smaller than the crop.
+    Warns where stored images are not as viewers show them.
     """
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(lambda path: _look_at(path, center_crop), paths))
     broken = [f"{path} ({why})" for path, (why, _) in zip(paths, found, strict=True) if why]
     if broken:
         listed = ", ".join(broken[:3]) + (", ..." if len(broken) > 3 else "")
-        raise InputError(f"{len(broken)} of {len(paths)} pictures cannot be used, remove or replace them: {listed}")
+        raise InputError(f"{len(broken)} of {len(paths)} images cannot be used, remove or replace them: {listed}")
     tagged = [path for path, (_, is_turned) in zip(paths, found, strict=True) if is_turned]
     if tagged:
         logger.warning(
-            f"{len(tagged)} of {len(paths)} pictures, such as {tagged[0]}, are turned as viewers show them, by their "
+            f"{len(tagged)} of {len(paths)} images, such as {tagged[0]}, are turned as viewers show them, by their "
             "orientation tags (EXIF), and masks are taken so: docs/inference.md, Masks."
         )
 
@@ -136,30 +136,30 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
     except InputError:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, zlib.error and others
-        raise InputError(f"{path} cannot be read as a picture: {reason(error, path)}") from error
+        raise InputError(f"{path} cannot be read as an image: {reason(error, path)}") from error
 
 
 def read_rgb(path: str | Path) -> Image.Image:
-    """The picture as 8-bit RGB: gray is repeated, alpha dropped, 16 bits cut to 8. Raises InputError."""
+    """The image as 8-bit RGB: gray is repeated, alpha dropped, 16 bits cut to 8. Raises InputError."""
     return decode(path).convert("RGB")
 
 
 def decode(path: str | Path) -> Image.Image:
-    """The picture with 8 bits per channel in whatever layout it has, upright. Raises InputError that names the file."""
+    """The image with 8 bits per channel in whatever layout it has, upright. Raises InputError that names the file."""
     with open_image(path) as image:
         image.load()
         return _to_eight_bits(turned(image))
 
 
 def pages(image: Image.Image) -> int:
-    """Pictures in a file. Of a phone's photo with extras (MPO) the photo alone counts."""
+    """Images in a file. Of a phone's photo with extras (MPO) the photo alone counts."""
     return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
 
 
 def prepare_image(image: Image.Image, image_size: int, center_crop: int = 0) -> np.ndarray:
-    """RGB picture -> uint8 (image_size, image_size, 3), the aspect ratio not kept: what the published weights saw.
+    """RGB image -> uint8 (image_size, image_size, 3), the aspect ratio not kept: what the published weights saw.
 
-    `center_crop` > 0 first cuts a square of that many pixels. Raises InputError if the picture is smaller.
+    `center_crop` > 0 first cuts a square of that many pixels. Raises InputError if the image is smaller.
     """
     image = _central_square(image, center_crop)
     return np.asarray(image.resize((image_size, image_size), Image.Resampling.BILINEAR))
@@ -170,7 +170,7 @@ def _central_square(image: Image.Image, center_crop: int) -> Image.Image:
         return image
     width, height = image.size
     if center_crop > min(width, height):
-        raise InputError(f"center_crop {center_crop} does not fit into a picture of {width}x{height} pixels")
+        raise InputError(f"center_crop {center_crop} does not fit into an image of {width}x{height} pixels")
     left, top = round((width - center_crop) / 2), round((height - center_crop) / 2)
     return image.crop((left, top, left + center_crop, top + center_crop))
 
@@ -178,9 +178,9 @@ def _central_square(image: Image.Image, center_crop: int) -> Image.Image:
 def random_window(
     image: Image.Image, image_size: int, scale: float, rng: np.random.Generator, center_crop: int = 0
 ) -> np.ndarray:
-    """RGB picture -> uint8 (image_size, image_size, 3): a square of it, mirrored every second time.
+    """RGB image -> uint8 (image_size, image_size, 3): a square of it, mirrored every second time.
 
-    The side of the square is image_size times a factor between 1 and `scale` (log-uniform), or the picture's shorter
+    The side of the square is image_size times a factor between 1 and `scale` (log-uniform), or the image's shorter
     side where that is less. The aspect ratio is kept. Of two such squares the one with more detail is taken: half of
     most photos is sky, water or blur, which a smooth filling has right already.
     """
@@ -249,7 +249,7 @@ def _files_below(root: Path) -> Iterator[Path]:
 
 
 def content_of(path: Path) -> str:
-    """The kind of picture that a file begins as, whatever its name, or nothing."""
+    """The kind of image that a file begins as, whatever its name, or nothing."""
     if not path.is_file():  # a pipe would be waited for
         return ""
     try:
@@ -275,7 +275,7 @@ def fault(path: Path, center_crop: int = 0) -> str:
 
 
 def _look_at(path: Path, center_crop: int) -> tuple[str, bool]:
-    """Why the file cannot be used, or nothing; and do viewers turn the picture?"""
+    """Why the file cannot be used, or nothing; and do viewers turn the image?"""
     try:
         with Image.open(path) as image:
             width, height = image.size
@@ -305,7 +305,7 @@ def reason(error: Exception, path: str | Path) -> str:
         kind = content_of(Path(path))
         if kind in NEWER:
             return f"{kind}, which Pillow does not read here; save it as PNG or JPEG"
-        return f"damaged, though it begins as {kind}" if kind else "not a picture file"
+        return f"damaged, though it begins as {kind}" if kind else "not an image file"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, Image.DecompressionBombError) and Image.MAX_IMAGE_PIXELS:

@@ -21,10 +21,10 @@ MID_GRAY = (64, 191)  # neither black nor white: a JPEG's doing, or a third colo
 FEW = 0.01  # of a mask's pixels: less of a colour is the rims' doing
 COLOURED = 32  # levels between channels: less is JPEG's doing
 STEP = 4  # every so many rows and columns are looked at for colours
-MUCH = 0.7  # of a picture: few holes are larger, and most inverted ones
+MUCH = 0.7  # of an image: few holes are larger, and most inverted ones
 POLARITIES = ("white_hole", "black_hole")
 
-# Brush walks of drawn masks, as parts of the picture's side.
+# Brush walks of drawn masks, as parts of the image's side.
 BRUSH_WIDTH = (0.04, 0.14)
 SEGMENT_LENGTH = (0.04, 0.18)
 SEGMENTS = (3, 14)
@@ -35,8 +35,8 @@ logger = logging.getLogger("inpainting")
 def read_mask_gray(path: str | Path) -> np.ndarray:
     """Mask file -> uint8 (H, W) of gray values, upright. Raises InputError that names the file.
 
-    Alpha is dropped, except where the picture has one colour throughout and only alpha varies: then the mask was
-    drawn in alpha, and opaque is white. A picture in the place of a mask is refused.
+    Alpha is dropped, except where the image has one colour throughout and only alpha varies: then the mask was
+    drawn in alpha, and opaque is white. An image in the place of a mask is refused.
     """
     image = decode(path)
     if image.mode in ("1", "L"):
@@ -51,7 +51,7 @@ def read_mask_gray(path: str | Path) -> np.ndarray:
     spread = np.ptp(np.asarray(colour)[::STEP, ::STEP], axis=2)
     if _is_gray(gray[::STEP, ::STEP]) and (varies or np.mean(spread > COLOURED) > FEW):
         raise InputError(
-            f"{path} is no mask but a picture, or painted in colours; a mask is white in the hole and black elsewhere"
+            f"{path} is no mask but an image, or painted in colours; a mask is white in the hole and black elsewhere"
         )
     return gray
 
@@ -87,16 +87,16 @@ def resize_mask(hole: np.ndarray, image_size: int) -> np.ndarray:
 
 
 def load_mask(
-    path: str | Path, image_size: int, polarity: str = "white_hole", picture: str | Path | None = None
+    path: str | Path, image_size: int, polarity: str = "white_hole", image: str | Path | None = None
 ) -> np.ndarray:
     """Mask file -> float32 (1, image_size, image_size), 1 = known.
 
-    picture: the file that the mask is for, with which it may have to be turned, see Placement
+    image: the file that the mask is for, with which it may have to be turned, see Placement
     """
     hole = read_mask(path, polarity)
-    if picture is not None and hole.shape[0] != hole.shape[1]:  # the size of a square is that of all its turns
-        with open_image(picture) as image:
-            hole = Placement.of(image).with_picture(hole)
+    if image is not None and hole.shape[0] != hole.shape[1]:  # the size of a square is that of all its turns
+        with open_image(image) as opened:
+            hole = Placement.of(opened).with_image(hole)
     return resize_mask(hole, image_size)
 
 
@@ -115,7 +115,7 @@ def evenly_spaced(paths: Sequence[Path], count: int = 200) -> list[Path]:
 
 
 def warn_of_odd_masks(masks: Iterable[tuple[Path, np.ndarray]], polarity: str, gray_is_meant: bool = False) -> None:
-    """Warn of masks that look inverted, are empty, hold several pictures or, unless `gray_is_meant`, are not black and
+    """Warn of masks that look inverted, are empty, hold several images or, unless `gray_is_meant`, are not black and
     white.
 
     masks: each a file and its gray values, uint8 (H, W).
@@ -155,9 +155,9 @@ def warn_of_odd_masks(masks: Iterable[tuple[Path, np.ndarray]], polarity: str, g
             f"black; save black as 0 and white as 255."
         )
     elif empty:
-        logger.warning(f"{some(empty)} have no hole with --mask_polarity {polarity}: their pictures stay as they are.")
+        logger.warning(f"{some(empty)} have no hole with --mask_polarity {polarity}: their images stay as they are.")
     if several:
-        logger.warning(f"{some(several)} hold several pictures, of which the first is taken.")
+        logger.warning(f"{some(several)} hold several images, of which the first is taken.")
     if blurred:
         logger.warning(
             f"{some(blurred)} have over 1 % gray pixels "
@@ -168,7 +168,7 @@ def warn_of_odd_masks(masks: Iterable[tuple[Path, np.ndarray]], polarity: str, g
 def draw_mask(rng: np.random.Generator, image_size: int, hole_min: float, hole_max: float) -> np.ndarray:
     """Free-form mask of brush strokes: float32 (1, image_size, image_size), 1 = known.
 
-    The hole's part of the picture is uniform in [hole_min, hole_max], to the pixel. The same generator state gives
+    The hole's part of the image is uniform in [hole_min, hole_max], to the pixel. The same generator state gives
     the same mask.
     """
     hole = draw_strokes(rng, (image_size, image_size), hole_min, hole_max)
@@ -184,7 +184,7 @@ def draw_strokes(
 ) -> np.ndarray:
     """Free-form mask of brush strokes: bool (H, W), True = hole, with as much of it as in `draw_mask`.
 
-    pixels: narrowest and widest stroke; by default they follow the picture's shorter side.
+    pixels: narrowest and widest stroke; by default they follow the image's shorter side.
     """
     if not 0 <= hole_min <= hole_max <= 1:
         raise InputError(f"hole_min {hole_min} and hole_max {hole_max} must be ordered and within [0, 1]")

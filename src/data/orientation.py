@@ -1,7 +1,7 @@
-"""Orientation tags (EXIF): how viewers turn a stored picture.
+"""Orientation tags (EXIF): how viewers turn a stored image.
 
-One rule for all entry points: a picture is turned as viewers show it. So is a mask, by a tag of its own; one without a
-tag is taken as the picture is shown, unless it has the size of the stored picture alone: then it is turned with it.
+One rule for all entry points: an image is turned as viewers show it. So is a mask, by a tag of its own; one without a
+tag is taken as the image is shown, unless it has the size of the stored image alone: then it is turned with it.
 """
 
 import struct
@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 ORIENTATION = 274  # the tag
-# Orientation -> axes that are reversed to show the picture, after rows and columns changed places from 5 on.
+# Orientation -> axes that are reversed to show the image, after rows and columns changed places from 5 on.
 FLIPS = {1: (), 2: (1,), 3: (0, 1), 4: (0,), 5: (), 6: (1,), 7: (0, 1), 8: (0,)}
 
 # The same for Pillow. Not ImageOps.exif_transpose: it writes all tags anew.
@@ -28,7 +28,7 @@ TURNS = {
 
 
 def turned(image: Image.Image) -> Image.Image:
-    """A picture as its orientation tag says. image: as it was read from a file."""
+    """An image as its orientation tag says. image: as it was read from a file."""
     if image.format == "TIFF" or orientation_of(image) not in TURNS:  # Pillow turns TIFFs while reading
         return image
     return image.transpose(TURNS[orientation_of(image)])
@@ -72,6 +72,6 @@ class Placement:
         stored = (image.tag_v2[256], image.tag_v2[257]) if isinstance(image, TiffImageFile) else image.size
         return cls(stored, orientation)
 
-    def with_picture(self, mask: np.ndarray) -> np.ndarray:
-        """A mask of the picture, (H, W), by the rule above."""
+    def with_image(self, mask: np.ndarray) -> np.ndarray:
+        """A mask of the image, (H, W), by the rule above."""
         return upright(mask, self.orientation) if mask.shape[::-1] == self.stored != self.shown else mask

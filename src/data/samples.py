@@ -21,23 +21,23 @@ from .masks import check_masks, draw_mask, load_mask
 
 PAIRINGS = ("random", "index")
 DRAWN_HOLES = ("strokes", "scales")
-PICTURES, MASKS, WINDOWS = 0, 1, 2  # independent random streams of one seed
+IMAGES, MASKS, WINDOWS = 0, 1, 2  # independent random streams of one seed
 
 
 @lru_cache(maxsize=2)
 def _epoch_order(seed: int, epoch: int, num_images: int) -> np.ndarray:
-    return np.random.default_rng((seed, PICTURES, epoch)).permutation(num_images)
+    return np.random.default_rng((seed, IMAGES, epoch)).permutation(num_images)
 
 
 @dataclass(frozen=True)
 class TrainingSamples:
     """Sample k = 0, 1, … without end: (image, mask) or (image, mask, edge, gray), float32 (C, S, S).
 
-    mask_pairing "random": each epoch visits every picture once, in an order of its own, with random masks; "index":
-    pictures in their order, picture i with mask i mod count. Without mask files, holes are drawn: "strokes" of
-    `hole_min` to `hole_max` of the picture, or those that filling by "scales" asks for (src/data/holes.py), where part
-    of the image may be as a coarser filling leaves it. window_scale: cut a random window from the picture (see
-    random_window); 0 takes the picture whole.
+    mask_pairing "random": each epoch visits every image once, in an order of its own, with random masks; "index":
+    images in their order, image i with mask i mod count. Without mask files, holes are drawn: "strokes" of
+    `hole_min` to `hole_max` of the image, or those that filling by "scales" asks for (src/data/holes.py), where part
+    of the image may be as a coarser filling leaves it. window_scale: cut a random window from the image (see
+    random_window); 0 takes the image whole.
     """
 
     image_paths: Sequence[Path]
@@ -60,7 +60,7 @@ class TrainingSamples:
         if self.drawn_holes not in DRAWN_HOLES:
             raise InputError(f"drawn_holes '{self.drawn_holes}' is unknown; choose one of {', '.join(DRAWN_HOLES)}")
         if 0 < self.window_scale < 1:
-            raise InputError(f"window_scale {self.window_scale} enlarges pictures; 0 is off, 1 and more cut windows")
+            raise InputError(f"window_scale {self.window_scale} enlarges images; 0 is off, 1 and more cut windows")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ class TrainingSamples:
         return load_window(self.image_path(k), self.image_size, self.window_scale, rng, self.center_crop)
 
     def _number(self, k: int) -> int:
-        """What the chance of a sample follows from: with "index" a picture always has the same mask and window."""
+        """What the chance of a sample follows from: with "index" an image always has the same mask and window."""
         return k % len(self.image_paths) if self.mask_pairing == "index" else k
 
     def _with_mask(self, image: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +113,7 @@ class TrainingSamples:
 
 
 def training_samples(config, with_structure: bool) -> TrainingSamples:
-    """The pictures and masks of a run, every file's header read once so that a broken one stops it here."""
+    """The images and masks of a run, every file's header read once so that a broken one stops it here."""
     images = list_split(config.data_root, config.anno_path, "train")
     check_headers(images, config.center_crop)
     masks = []
@@ -140,10 +140,10 @@ def training_samples(config, with_structure: bool) -> TrainingSamples:
 
 
 class EvaluationSample(NamedTuple):
-    """One picture with its mask. edge and gray are None for networks without a structure stream."""
+    """One image with its mask. edge and gray are None for networks without a structure stream."""
 
     name: str
-    picture: np.ndarray  # uint8 (S, S, 3)
+    pixels: np.ndarray  # uint8 (S, S, 3), the image
     image: np.ndarray  # float32 (3, S, S) in [-1, 1]
     mask: np.ndarray  # float32 (1, S, S), 1 = known
     edge: np.ndarray | None  # float32 (1, S, S)
@@ -152,7 +152,7 @@ class EvaluationSample(NamedTuple):
 
 @dataclass(frozen=True)
 class EvaluationSamples:
-    """Picture i with mask i mod count; a name is the path below the folder that holds all pictures."""
+    """Image i with mask i mod count; a name is the path below the folder that holds all images."""
 
     image_paths: Sequence[Path]
     mask_paths: Sequence[Path]
@@ -166,12 +166,12 @@ class EvaluationSamples:
         return len(self.image_paths)
 
     def __getitem__(self, i: int) -> EvaluationSample:
-        picture = load_image(self.image_paths[i], self.image_size, self.center_crop)
+        pixels = load_image(self.image_paths[i], self.image_size, self.center_crop)
         mask = load_mask(self.mask_path(i), self.image_size, self.mask_polarity, self.image_paths[i])
         edge, gray = None, None
         if self.edge_mode:
-            edge, gray = edge_and_gray(picture, self.edge_mode, self.sigma, known=mask[0] == 1)
-        return EvaluationSample(self.names[i], picture, normalise(picture), mask, edge, gray)
+            edge, gray = edge_and_gray(pixels, self.edge_mode, self.sigma, known=mask[0] == 1)
+        return EvaluationSample(self.names[i], pixels, normalise(pixels), mask, edge, gray)
 
     def mask_path(self, i: int) -> Path:
         return self.mask_paths[i % len(self.mask_paths)]

@@ -1,4 +1,4 @@
-"""The demo without its page: POST /api/fill, a picture and a mask in, the filled picture out."""
+"""The demo without its page: POST /api/fill, an image and a mask in, the filled image out."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from ..errors import InputError
-from .filler import Busy, Choice, Filler, Stopped, Task, accept, accept_picture
+from .filler import Busy, Choice, Filler, Stopped, Task, accept, accept_image
 from .guard import refusal
 
 FIELDS = ("picture", "mask", "weights", "runtime")
@@ -60,7 +60,7 @@ def build_api(filler: Filler, folder: Path) -> FastAPI:
 
 
 def read_form(form: Mapping[str, UploadFile | str], folder: Path, filler: Filler) -> tuple[Task, str]:
-    """The task of a request, its files under names of ours in `folder`, and the stem of its picture's name."""
+    """The task of a request, its files under names of ours in `folder`, and the stem of its image's name."""
     unknown = sorted(set(form) - set(FIELDS))
     if unknown:
         raise InputError(f"there is no field {unknown[0]!r}; the fields are {', '.join(FIELDS)}")
@@ -75,8 +75,8 @@ def read_form(form: Mapping[str, UploadFile | str], folder: Path, filler: Filler
         with open(folder / name, "wb") as file:
             shutil.copyfileobj(upload.file, file)
     choice = choose(filler.choices, form.get("weights"), form.get("runtime"))
-    picture = accept_picture(folder / "picture", filler.limits)
-    return Task(picture, accept(folder / "mask", filler.limits), choice), stem_of(names["picture"])
+    image = accept_image(folder / "picture", filler.limits)
+    return Task(image, accept(folder / "mask", filler.limits), choice), stem_of(names["picture"])
 
 
 def choose(choices: Sequence[Choice], weights: object, runtime: object) -> Choice:

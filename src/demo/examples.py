@@ -1,4 +1,4 @@
-"""Pictures to try the demo with: photos that scikit-image carries, with strokes over them."""
+"""Images to try the demo with: photos that scikit-image carries, with strokes over them."""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -14,9 +14,9 @@ import numpy as np
 from ..data.images import open_image
 from ..errors import InputError
 from ..inference.batches import Network
+from ..inference.image_files import UserImage, check_output, read_header, read_image, write_image
 from ..inference.inpainter import Inpainter
 from ..inference.jobs import Job, find_faults
-from ..inference.picture_files import Picture, check_output, read_header, read_picture, write_picture
 from ..inference.user_files import Settings, read_job
 
 # The first bytes of the formats that are read and written. Nothing else reaches Pillow, which would try dozens.
@@ -27,7 +27,7 @@ Choice = tuple[str, str]  # weights, runtime
 
 
 class Busy(Exception):
-    """As many pictures wait as may."""
+    """As many images wait as may."""
 
 
 class Stopped(Exception):
@@ -45,12 +45,12 @@ class Limits:
 
 @dataclass(eq=False)
 class Task:
-    """One picture to fill; the result is written beside it.
+    """One image to fill; the result is written beside it.
 
     mask: a file as users have them, or what was painted on a smaller copy: bool (h, w), True = hole
     """
 
-    picture: Path
+    image: Path
     mask: Path | np.ndarray
     choice: Choice
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -61,13 +61,13 @@ class Filled:
     """path: the file; seconds: reading and writing included."""
 
     path: Path
-    before: Picture
-    after: Picture
+    before: UserImage
+    after: UserImage
     seconds: float
 
 
 class Filler:
-    """Fills pictures one after the other, with the networks that `open` loads."""
+    """Fills images one after the other, with the networks that `open` loads."""
 
     def __init__(self, choices: Sequence[Choice], limits: Limits, settings: Settings) -> None:
         self.choices, self.limits, self.settings = choices, limits, settings
@@ -83,7 +83,7 @@ class Filler:
     def submit(self, task: Task) -> "Future[Filled]":
         """Raises Busy. The future raises InputError and Stopped."""
         if len(self.tasks) > self.limits.max_waiting:
-            raise Busy(f"{self.limits.max_waiting} pictures are waiting; try again later")
+            raise Busy(f"{self.limits.max_waiting} images are waiting; try again later")
         self.tasks.add(task)
         future = self.worker.submit(self._run, task)
         future.add_done_callback(lambda _: self.tasks.discard(task))  # one that is cancelled while it waits never runs
@@ -126,25 +126,25 @@ class Filler:
     def _fill(self, task: Task) -> Filled:
         self.check(task)
         start = time.monotonic()
-        output = task.picture.with_name(f"filled{task.picture.suffix}")
-        with names_alone(task.picture.parent):
+        output = task.image.with_name(f"filled{task.image.suffix}")
+        with names_alone(task.image.parent):
             before, hole = self._read(task, output)
         filled = self.networks[task.choice](before.rgb(), hole)
         after = before.with_filling(filled, hole > 0)
-        write_picture(after, output, self.settings.quality)
+        write_image(after, output, self.settings.quality)
         return Filled(output, before, after, time.monotonic() - start)
 
-    def _read(self, task: Task, output: Path) -> tuple[Picture, np.ndarray]:
+    def _read(self, task: Task, output: Path) -> tuple[UserImage, np.ndarray]:
         if isinstance(task.mask, Path):
-            job = Job(task.picture, task.mask, output)
+            job = Job(task.image, task.mask, output)
             for fault in find_faults([job]).values():
                 raise InputError(fault)
             return read_job(job, self.settings)
-        picture = read_picture(task.picture)
-        check_output(output, picture.header)
-        height, width = picture.pixels.shape[:2]
+        image = read_image(task.image)
+        check_output(output, image.header)
+        height, width = image.pixels.shape[:2]
         hole = cv2.resize(task.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-        return picture, hole
+        return image, hole
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def names_alone(folder: Path) -> Iterator[None]:
 
 
 def accept(upload: Path, limits: Limits) -> Path:
-    """Give an uploaded file the suffix of its content, if it is a picture within the limits -> its path.
+    """Give an uploaded file the suffix of its content, if it is an image within the limits -> its path.
 
     Only its header is read. Raises InputError.
     """
@@ -179,7 +179,7 @@ def accept(upload: Path, limits: Limits) -> Path:
     return path
 
 
-def accept_picture(upload: Path, limits: Limits) -> Path:
+def accept_image(upload: Path, limits: Limits) -> Path:
     """`accept`, for a file that is to be written back. Raises InputError for one whose format cannot hold it again."""
     path = accept(upload, limits)
     with names_alone(path.parent):

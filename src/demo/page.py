@@ -1,4 +1,4 @@
-"""The demo's page, made with Gradio: open a picture, paint over what is to go, see before and after, download."""
+"""The demo's page, made with Gradio: open an image, paint over what is to go, see before and after, download."""
 
 import asyncio
 import os
@@ -14,16 +14,16 @@ from gradio.components.image_editor import EditorValue
 from PIL import Image
 
 from ..errors import InputError
-from ..inference.picture_files import FORMATS, file_format, read_picture
+from ..inference.image_files import FORMATS, file_format, read_image
 from ..inference.report import shown
 from .api import stem_of
 from .examples import write_examples
-from .filler import Busy, Filler, Stopped, Task, accept, accept_picture, names_alone
+from .filler import Busy, Filler, Stopped, Task, accept, accept_image, names_alone
 
 # Pixels of the longest side of what the browser shows; files keep theirs. The editor enlarges no more than ten times.
 SIDE, SMALLEST_SIDE = 1280, 400
 BRUSH = "#e5484d", 0.6  # colour and opacity
-BRUSH_SHARE = 20  # of the shorter side of a picture, a brush is one in so many
+BRUSH_SHARE = 20  # of the shorter side of an image, a brush is one in so many
 KEPT = 3600  # seconds that the files of a visit are kept
 
 HEAD = Path(__file__).with_name("head.html").read_text(encoding="utf-8")
@@ -36,17 +36,17 @@ Paint over what is to go, and the network fills it from its surroundings. Every 
 class Visit:
     """What a visitor has open.
 
-    picture: the file as it was uploaded, in a folder of its own; stem: of its name
+    image: the file as it was uploaded, in a folder of its own; stem: of its name
     small: what the browser shows of it; strokes: what an example has painted on that, bool (H, W)
     """
 
-    picture: Path
+    image: Path
     stem: str
     small: Image.Image
     strokes: np.ndarray | None
 
     def forget(self) -> None:
-        shutil.rmtree(self.picture.parent, ignore_errors=True)
+        shutil.rmtree(self.image.parent, ignore_errors=True)
 
 
 def theme() -> gr.themes.Base:
@@ -63,7 +63,7 @@ def small(image: Image.Image) -> Image.Image:
 
 
 def drawn(image: Image.Image, strokes: np.ndarray | None = None) -> EditorValue:
-    """The editor's value: a picture to paint on, and what is painted on it, bool (H, W) of the same size."""
+    """The editor's value: an image to paint on, and what is painted on it, bool (H, W) of the same size."""
     colour = (*bytes.fromhex(BRUSH[0][1:]), round(255 * BRUSH[1]))
     layer = np.zeros((image.height, image.width, 4), np.uint8)
     if strokes is not None:
@@ -81,7 +81,7 @@ class Page:
         self.running: dict[str | None, Task] = {}  # by the page's session
 
     def open_upload(self, upload: str, visit: Visit | None) -> tuple:
-        """Of a picture, opened, dropped or pasted."""
+        """Of an image, opened, dropped or pasted."""
         return None, *self._open(Path(upload), visit)
 
     def open_example(self, number: int, visit: Visit | None) -> tuple:
@@ -91,17 +91,17 @@ class Page:
     def _open(self, path: Path, last: Visit | None, strokes: np.ndarray | None = None) -> tuple:
         own = Path(tempfile.mkdtemp(dir=self.folder))
         try:
-            picture = accept_picture(Path(shutil.copyfile(path, own / "picture")), self.filler.limits)
+            upload = accept_image(Path(shutil.copyfile(path, own / "picture")), self.filler.limits)
             with names_alone(own):
-                image = shown(read_picture(picture))
+                seen = shown(read_image(upload))
         except InputError as error:
             shutil.rmtree(own)
-            raise refusal(error, "This picture cannot be opened") from None
+            raise refusal(error, "This image cannot be opened") from None
         if last:
             last.forget()
-        note = f"<strong>{escape(path.name)}</strong> {image.width}x{image.height} pixels, {file_format(picture)}"
-        visit = Visit(picture, stem_of(path.name), small(image), strokes)
-        # Hidden, the editor is taken off the page: one that has shown a larger picture would misplace the strokes.
+        note = f"<strong>{escape(path.name)}</strong> {seen.width}x{seen.height} pixels, {file_format(upload)}"
+        visit = Visit(upload, stem_of(path.name), small(seen), strokes)
+        # Hidden, the editor is taken off the page: one that has shown a larger image would misplace the strokes.
         return visit, note, gr.ImageEditor(visible=False), *self._nothing()
 
     def show(self, visit: Visit) -> gr.ImageEditor:
@@ -121,9 +121,9 @@ class Page:
         request: gr.Request,
     ) -> tuple:
         if visit is None:
-            raise refusal("open a picture first, or choose an example", "Nothing to fill")
+            raise refusal("open an image first, or choose an example", "Nothing to fill")
         try:
-            task = Task(visit.picture, self._mask(visit, drawing, mask), (weights, runtime))
+            task = Task(visit.image, self._mask(visit, drawing, mask), (weights, runtime))
             self.running[request.session_hash] = task
             filled = await asyncio.wrap_future(self.filler.submit(task))
             sides = await asyncio.to_thread(lambda: [small(shown(one)) for one in (filled.before, filled.after)])
@@ -145,7 +145,7 @@ class Page:
     def _mask(self, visit: Visit, drawing: dict | None, mask: str | None) -> Path | np.ndarray:
         """The uploaded mask if there is one, or what was painted. Raises InputError."""
         if mask:
-            return accept(Path(shutil.copyfile(mask, visit.picture.with_name("mask"))), self.filler.limits)
+            return accept(Path(shutil.copyfile(mask, visit.image.with_name("mask"))), self.filler.limits)
         layers = [np.asarray(layer)[..., 3] > 0 for layer in (drawing or {}).get("layers") or []]
         painted = np.any(layers, axis=0) if layers else np.zeros((1, 1), bool)
         if not painted.any():
@@ -190,7 +190,7 @@ def build_page(filler: Filler, folder: Path) -> gr.Blocks:
                     canvas_size=(16, 16),
                     height=520,
                     buttons=[],
-                    visible=False,  # until there is a picture
+                    visible=False,  # until there is an image
                     elem_id="editor",
                 )
                 with gr.Row(elem_id="act"):
@@ -198,7 +198,7 @@ def build_page(filler: Filler, folder: Path) -> gr.Blocks:
                     stop = gr.Button("Stop", size="lg", scale=1, min_width=80, elem_id="stop")
                 with gr.Accordion("Upload a mask instead of painting", open=False):
                     mask = gr.File(
-                        label=f"Mask of the picture's size: {white} is filled",
+                        label=f"Mask of the image's size: {white} is filled",
                         file_types=suffixes,
                         height=110,
                         elem_id="mask",

@@ -1,7 +1,7 @@
 """The structure-texture decoder (DGTS, Sec. 3.3): it fills patch by patch.
 
 The published code keeps lists of known and filled tokens that grow, which allows one mask per batch. Here a token has
-its place from the start, shapes are fixed, and every picture of a batch has a mask and an order of its own.
+its place from the start, shapes are fixed, and every image of a batch has a mask and an order of its own.
 """
 
 import mindspore as ms
@@ -233,7 +233,7 @@ class StructureTextureDecoder(nn.Cell):
         return state
 
     def _fill(self, step: int | Tensor, slots: Tensor, mixing: Tensor, fixed: bool, given: dict, state: dict) -> dict:
-        """Fill one patch of each picture that has some left: the new state.
+        """Fill one patch of each image that has some left: the new state.
 
         slots: (B, n, N), one 1 in each row: the patches to choose from; just the next one in a fixed order
         """
@@ -242,7 +242,7 @@ class StructureTextureDecoder(nn.Cell):
         x = ops.cat((state["token"], ops.bmm(slots, given["tokens"])), axis=1)
         key = given["key"] + 1 + step
         x, attention, layers = self.decode(x, state["index"], state["layers"], given["references"], mixing, key)
-        pick = slots  # (B, 1, N), all 0 in a picture that has no hole left
+        pick = slots  # (B, 1, N), all 0 in an image that has no hole left
         if not fixed:
             chosen = self._most_confident(attention, slots, left)
             x, pick = ops.bmm(chosen, x), ops.bmm(chosen, slots)
@@ -269,13 +269,13 @@ class StructureTextureDecoder(nn.Cell):
     def index_of(self, pick: Tensor) -> Tensor:
         """Of sample and patch of the first 1 in each row, (B, 1, N) -> int32 (B, 2); patch 0 where there is none.
 
-        In a picture that has no hole left, what happens to the states of its patches no longer counts.
+        In an image that has no hole left, what happens to the states of its patches no longer counts.
         """
         samples = ops.arange(0, pick.shape[0], dtype=ms.int32).expand_dims(1)
         return ops.cat((samples, pick.argmax(axis=2).astype(ms.int32)), axis=1)
 
     def _next(self, state: dict, step: int | Tensor) -> Tensor:
-        """The patch whose turn it is: (B, 1, N), all 0 in a picture that has no hole left."""
+        """The patch whose turn it is: (B, 1, N), all 0 in an image that has no hole left."""
         return ((state["places"] == step).astype(ms.float32) * state["left"]).expand_dims(1)
 
     def _slots(self, state: dict, capacity: int) -> Tensor:

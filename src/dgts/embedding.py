@@ -15,7 +15,7 @@ def to_patches(x: Tensor) -> Tensor:
 
 
 def from_patches(patches: Tensor, channels: int) -> Tensor:
-    """(B, N, C 8 8) -> (B, C, H, W) of a square picture."""
+    """(B, N, C 8 8) -> (B, C, H, W) of a square image."""
     batch, count, _ = patches.shape
     side = int(count**0.5)
     x = patches.reshape(batch, side, side, channels, PATCH, PATCH).transpose(0, 3, 1, 4, 2, 5)

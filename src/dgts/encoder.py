@@ -1,4 +1,4 @@
-"""The texture transformer encoder (DGTS, Sec. 3.1): what is known of the picture as reference tokens."""
+"""The texture transformer encoder (DGTS, Sec. 3.1): what is known of the image as reference tokens."""
 
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import XavierUniform, initializer

@@ -1,4 +1,4 @@
-"""The generator of DGTS (Sec. 3): it fills a picture of a quarter of the size."""
+"""The generator of DGTS (Sec. 3): it fills an image of a quarter of the size."""
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
@@ -18,7 +18,7 @@ class Generator(nn.Cell):
 
     image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; order: int32 (B, T), the numbers of the patches to
     fill one after the other, padded with -1, where `fill_order` is not to decide; key: int32, what dropout follows from
-    -> the completed picture (B, 3, S/4, S/4), holes not bounded to [-1, 1]; the patches filled in turn, int32 (B, N),
+    -> the completed image (B, 3, S/4, S/4), holes not bounded to [-1, 1]; the patches filled in turn, int32 (B, N),
     -1 after the last
 
     fill_order: one of FILL_ORDERS. matching_lambda: share of structure in the decoder's attention. `sequential_steps`

@@ -1,4 +1,4 @@
-"""DGTS as a user needs it: a picture with a hole in, the completed picture out."""
+"""DGTS as a user needs it: an image with a hole in, the completed image out."""
 
 from mindspore import Tensor, nn
 
@@ -7,7 +7,7 @@ from .upsampler.network import masked_input
 
 
 class Inpainting(nn.Cell):
-    """Generator, then upsampler, then the picture where it is known.
+    """Generator, then upsampler, then the image where it is known.
 
     image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known -> (B, 3, S, S) in [-1, 1]
     """

@@ -26,9 +26,9 @@ class GeneratorLoss(nn.Cell):
     """One forward of the generator and what it is judged by.
 
     image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; key: see Generator
-    -> weighted total, the unweighted terms in the order of GENERATOR_TERMS, the completed picture (B, 3, S/4, S/4)
+    -> weighted total, the unweighted terms in the order of GENERATOR_TERMS, the completed image (B, 3, S/4, S/4)
 
-    hole: mean L1 over the hole's pixels, of the whole batch; perceptual: VGG19's features of the completed picture;
+    hole: mean L1 over the hole's pixels, of the whole batch; perceptual: VGG19's features of the completed image;
     style: their Gram matrices, of the hole alone. `vgg` (VGG19Features(VGG_TAPS)) may be None where the weights of
     both are 0; the two terms are then 0.
     """
@@ -57,7 +57,7 @@ class GeneratorLoss(nn.Cell):
         return w.hole * hole_loss + w.perceptual * perceptual + w.style * style, terms, completed
 
     def _split(self, features: tuple) -> tuple:
-        """Of a batch of pictures and, behind them, of their holes alone: PERCEPTUAL_TAPS of the former, STYLE_TAPS of
+        """Of a batch of images and, behind them, of their holes alone: PERCEPTUAL_TAPS of the former, STYLE_TAPS of
         the latter."""
         batch = features[0].shape[0] // 2
         whole, hole_alone = (), ()

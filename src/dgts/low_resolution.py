@@ -1,10 +1,10 @@
-"""The small pictures that DGTS works on: every fourth pixel, and half of that for the upsampler."""
+"""The small images that DGTS works on: every fourth pixel, and half of that for the upsampler."""
 
 import numpy as np
 from mindspore import Tensor, jit, nn, ops
 from PIL import Image
 
-STRIDE = 4  # pixels of the picture for one of the working image
+STRIDE = 4  # pixels of the image for one of the working image
 
 
 def working_image(x: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class LowResolutionInpainting(nn.Cell):
     """What the upsampler gets of the generator.
 
     image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known
-    -> the completed picture (B, 3, S/8, S/8); the patches filled in turn, int32 (B, N), -1 after the last
+    -> the completed image (B, 3, S/8, S/8); the patches filled in turn, int32 (B, N), -1 after the last
     """
 
     def __init__(self, generator: nn.Cell, image_size: int) -> None:

@@ -16,9 +16,9 @@ from .upsampler.model import UPSAMPLER
 from .upsampler.network import masked_input
 
 MASKED = TensorInfo("masked", (-1, 1), "image where mask is 1, else 1; as the fourth channel 1 - mask")
-LOW = TensorInfo("low", (-1, 1), "the completed picture at an eighth of the size, out of the range here and there")
+LOW = TensorInfo("low", (-1, 1), "the completed image at an eighth of the size, out of the range here and there")
 ORDER = TensorInfo("order", None, "numbers of the patches filled one after the other, row by row from 0; -1 after them")
-OUTPUT = TensorInfo("output", (-1, 1), "the picture, to be taken where mask is 0")
+OUTPUT = TensorInfo("output", (-1, 1), "the image, to be taken where mask is 0")
 
 
 def network(info: NetworkInfo) -> nn.Cell:
@@ -30,7 +30,7 @@ def build(generator: nn.Cell, file: NetworkFile, upsampler_path: str = "") -> nn
     beside = file.path.with_name("upsampler.ckpt")
     if not upsampler_path and not beside.is_file():
         raise InputError(
-            f"{file.path} makes small pictures, and there is no upsampler.ckpt beside it to enlarge them; copy one "
+            f"{file.path} makes small images, and there is no upsampler.ckpt beside it to enlarge them; copy one "
             "there, or give --upsampler_path CHECKPOINT"
         )
     upsampler = read_network(upsampler_path or beside, "upsampler")

@@ -22,7 +22,7 @@ RANDOM = "none"  # for --pretrained_resnet: no file, on purpose
 
 
 class DGTSTraining(ModelTraining):
-    """The generator alone, on pictures of a quarter of the size; its backbone at a rate of its own."""
+    """The generator alone, on images of a quarter of the size; its backbone at a rate of its own."""
 
     MODEL = "dgts"
     LOSSES = (*(f"loss_{term}" for term in GENERATOR_TERMS), "generator_loss")
@@ -81,7 +81,7 @@ class DGTSTraining(ModelTraining):
         rows = []
         for image, mask, completed in zip(*(tensor[:count].asnumpy() for tensor in self.seen), strict=True):
             image, mask = (working_image(array[None])[0] for array in (image, mask))
-            rows.append(Row([to_uint8(picture) for picture in (image * mask, completed, image)]))
+            rows.append(Row([to_uint8(shown) for shown in (image * mask, completed, image)]))
         return rows
 
 

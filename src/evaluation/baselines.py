@@ -79,7 +79,7 @@ if xphoto:
 
 
 def inpaint_baseline(name: str, image: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Fill the hole of a picture from its rim.
+    """Fill the hole of an image from its rim.
 
     image: uint8 (H, W, 3); known: (H, W) or (1, H, W), 1 = known -> uint8 (H, W, 3), known pixels untouched.
     """

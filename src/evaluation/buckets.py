@@ -1,4 +1,4 @@
-"""Scores by hole ratio, as the papers' tables have them: per picture, every mask in exactly one bucket."""
+"""Scores by hole ratio, as the papers' tables have them: per image, every mask in exactly one bucket."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,10 @@ from .fid import frechet_distance
 from .image_quality import Protocol
 
 # Name and upper edge, which belongs to the bucket. Above 60 % and without any hole are rows of their own, and both
-# count in "overall": no picture is dropped.
+# count in "overall": no image is dropped.
 BUCKETS = (("0%", 0.0), ("0-20%", 0.2), ("20-40%", 0.4), ("40-60%", 0.6), (">60%", 1.0))
 METRICS = ("psnr", "ssim", "mae")
-# All there are, with their titles and digits in tables. FID is of a set of pictures, the others of each.
+# All there are, with their titles and digits in tables. FID is of a set of images, the others of each.
 COLUMNS = {
     "psnr": ("PSNR", 2),
     "ssim": ("SSIM", 4),
@@ -40,7 +40,7 @@ def bucket_of(ratio: float) -> str:
 
 @dataclass(frozen=True)
 class Score:
-    """One picture's scores: a row of per_image.csv. What was not asked for is None."""
+    """One image's scores: a row of per_image.csv. What was not asked for is None."""
 
     name: str
     hole_ratio: float
@@ -59,7 +59,7 @@ class Score:
 
 @dataclass
 class Scores:
-    """Collects the scores of a run and averages them over each bucket and over all pictures.
+    """Collects the scores of a run and averages them over each bucket and over all images.
 
     metrics: which of COLUMNS are reported
     """
@@ -77,7 +77,7 @@ class Scores:
     def summary(self) -> dict:
         """{"buckets": {"0-20%": {"psnr", "ssim", "mae", "count"}, …}, "overall": {…}}, ready for JSON.
 
-        Means of empty buckets are None, as is FID of fewer than two pictures. "0%" appears only if there were masks
+        Means of empty buckets are None, as is FID of fewer than two images. "0%" appears only if there were masks
         without a hole.
         """
         groups = {name: [score for score in self.scores if score.bucket == name] for name, _ in BUCKETS}
@@ -94,7 +94,7 @@ def markdown_table(methods: Mapping[str, Scores], summaries: Mapping[str, dict],
     """Scores and their summaries by method -> a table with a row per bucket and method, which names its protocol."""
     metrics = next(iter(methods.values())).metrics
     titles = " | ".join(COLUMNS[metric][0] for metric in metrics)
-    lines = [f"| Hole | Method | {titles} | Pictures |", f"|---|---|{'---:|' * len(metrics)}---:|"]
+    lines = [f"| Hole | Method | {titles} | Images |", f"|---|---|{'---:|' * len(metrics)}---:|"]
     for bucket in [name for name, _ in BUCKETS] + ["overall"]:
         for method, summary in summaries.items():
             means = {**summary["buckets"], "overall": summary["overall"]}.get(bucket)
@@ -102,16 +102,16 @@ def markdown_table(methods: Mapping[str, Scores], summaries: Mapping[str, dict],
                 cells = " | ".join(_cell(means[metric], COLUMNS[metric][1]) for metric in metrics)
                 lines.append(f"| {bucket} | {method} | {cells} | {means['count']} |")
 
-    lines += ["", f"Protocol `{protocol.name}`: means over pictures."]
+    lines += ["", f"Protocol `{protocol.name}`: means over images."]
     if FID in metrics:
-        lines.append("FID: all completed pictures of a row against the true ones; it depends on how many there are.")
+        lines.append("FID: all completed images of a row against the true ones; it depends on how many there are.")
     perfect = {
         method: sum(score.psnr >= protocol.perfect_psnr for score in scores.scores)
         for method, scores in methods.items()
     }
     if any(perfect.values()):
         counts = ", ".join(f"{count} of {method}" for method, count in perfect.items() if count)
-        lines.append(f"Perfect pictures count as PSNR {protocol.perfect_psnr:g}: {counts}.")
+        lines.append(f"Perfect images count as PSNR {protocol.perfect_psnr:g}: {counts}.")
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Scoring a network, and classical methods beside it, picture by picture."""
+"""Scoring a network, and classical methods beside it, image by image."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from .baselines import inpaint_baseline
 from .buckets import FID, METRICS, Score, Scores, hole_ratio
 from .image_quality import Protocol, mae, psnr, ssim
 
-# A way to complete pictures: samples -> composites, float32 (B, 3, S, S) in [-1, 1].
+# A way to complete images: samples -> composites, float32 (B, 3, S, S) in [-1, 1].
 Method = Callable[[Sequence[EvaluationSample]], np.ndarray]
 
 
@@ -31,7 +31,7 @@ def network_method(inpainter: Inpainter) -> Method:
 
 def baseline_method(name: str) -> Method:
     def complete(samples: Sequence[EvaluationSample]) -> np.ndarray:
-        return np.stack([normalise(inpaint_baseline(name, sample.picture, sample.mask)) for sample in samples])
+        return np.stack([normalise(inpaint_baseline(name, sample.pixels, sample.mask)) for sample in samples])
 
     return complete
 
@@ -54,7 +54,7 @@ class Evaluation:
         return next(iter(self.methods))
 
     def run(self, batch_size: int = 1, num_workers: int = 1) -> None:
-        """Score everything; workers read pictures ahead, and score those of a batch."""
+        """Score everything; workers read images ahead, and score those of a batch."""
         self.scores = {name: Scores(self.metrics) for name in self.methods}
         seconds = []  # of the method under test, for each batch
         begin = time.perf_counter()
@@ -95,7 +95,7 @@ class Evaluation:
 
 
 def score(sample: EvaluationSample, composite: np.ndarray, protocol: Protocol) -> Score:
-    """PSNR, SSIM and MAE of one completed picture (3, S, S)."""
+    """PSNR, SSIM and MAE of one completed image (3, S, S)."""
     # Both come from [-1, 1] by the same arithmetic, so that known pixels stay exactly equal.
     ours, truth = ((array.transpose(1, 2, 0) + 1) / 2 for array in (composite, sample.image))
     scores = psnr(ours, truth, protocol), ssim(ours, truth, protocol), mae(ours, truth, protocol)

@@ -1,4 +1,4 @@
-"""Fréchet inception distance (Heusel et al., NeurIPS 2017): between two sets of pictures, by their features."""
+"""Fréchet inception distance (Heusel et al., NeurIPS 2017): between two sets of images, by their features."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 
     With A = XᵀX and B = YᵀY, where X and Y are the deviations from the means over √(N - 1) and √(M - 1), the trace of
     the root is the sum of the singular values of X Yᵀ. No root of a matrix is taken, so covariances may be singular, as
-    those of fewer pictures than features are.
+    those of fewer images than features are.
     """
     a, b = a.astype(np.float64), b.astype(np.float64)
     x, y = _deviations(a), _deviations(b)

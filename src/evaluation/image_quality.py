@@ -1,6 +1,6 @@
-"""PSNR, SSIM (Wang et al., 2004) and MAE of one picture, under the constants of a named protocol.
+"""PSNR, SSIM (Wang et al., 2004) and MAE of one image, under the constants of a named protocol.
 
-Published tables differ in these constants, and the same pictures then score anything from 0.74 to 0.95, so a number
+Published tables differ in these constants, and the same images then score anything from 0.74 to 0.95, so a number
 means something only together with its protocol. All take the composite and the truth as float (H, W, 3) in [0, 1].
 """
 
@@ -15,7 +15,7 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a table's numbers were computed with. Every score is per picture, then averaged."""
+    """What a table's numbers were computed with. Every score is per image, then averaged."""
 
     name: str
     gray: bool = False  # all three scores on luminance; otherwise PSNR and MAE over all channels, SSIM their mean
@@ -23,13 +23,13 @@ class Protocol:
     ssim_gaussian: bool = True  # weights of standard deviation 1.5; otherwise uniform
     ssim_sample_covariance: bool = False  # divide by N - 1 instead of N
     ssim_zero_padding: bool = False  # a window at every pixel, zeros outside; otherwise whole windows only
-    ssim_range: float = 1.0  # SSIM sees pictures in [0, ssim_range], always with constants 0.01² and 0.03²
+    ssim_range: float = 1.0  # SSIM sees images in [0, ssim_range], always with constants 0.01² and 0.03²
     relative_mae: bool = False  # Σ|a - b| / Σ(a + b); otherwise the mean of |a - b|
-    perfect_psnr: float = 100.0  # decibels; PSNR ends here, where a perfect picture would have infinity
+    perfect_psnr: float = 100.0  # decibels; PSNR ends here, where a perfect image would have infinity
 
 
 # zoo: the MindSpore model zoo's SSIM. edge_connect: scripts/metrics.py of EdgeConnect (Nazeri et al., 2019).
-# lbam: the evaluation of LBAM (Xie et al., 2019), whose pictures reach 255 where its constants expect 1.
+# lbam: the evaluation of LBAM (Xie et al., 2019), whose images reach 255 where its constants expect 1.
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
@@ -55,7 +55,7 @@ def get_protocol(name: str) -> Protocol:
 
 
 def psnr(composite: np.ndarray, truth: np.ndarray, protocol: Protocol = PROTOCOLS["zoo"]) -> float:
-    """Peak signal-to-noise ratio in decibels; a perfect picture counts as `protocol.perfect_psnr`."""
+    """Peak signal-to-noise ratio in decibels; a perfect image counts as `protocol.perfect_psnr`."""
     composite, truth = _comparable(composite, truth, protocol)
     error = mean_squared_error(truth, composite)
     if error == 0:
@@ -64,13 +64,13 @@ def psnr(composite: np.ndarray, truth: np.ndarray, protocol: Protocol = PROTOCOL
 
 
 def ssim(composite: np.ndarray, truth: np.ndarray, protocol: Protocol = PROTOCOLS["zoo"]) -> float:
-    """Structural similarity, 1 for a perfect picture. Raises InputError if the window is larger than the picture."""
+    """Structural similarity, 1 for a perfect image. Raises InputError if the window is larger than the image."""
     composite, truth = _comparable(composite, truth, protocol)
     window = protocol.ssim_window
     if min(truth.shape[:2]) < window:
         height, width = truth.shape[:2]
         raise InputError(
-            f"protocol {protocol.name} needs pictures of at least {window}x{window} pixels, not {width}x{height}"
+            f"protocol {protocol.name} needs images of at least {window}x{window} pixels, not {width}x{height}"
         )
     composite, truth = protocol.ssim_range * composite, protocol.ssim_range * truth
     if protocol.ssim_zero_padding:  # scikit-image averages over whole windows only
@@ -112,7 +112,7 @@ def sharpness(composite: np.ndarray, truth: np.ndarray, hole: np.ndarray) -> flo
 
 
 def _comparable(composite: np.ndarray, truth: np.ndarray, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 (H, W, C): the differences of near-perfect pictures drown in float32."""
+    """Both as float64 (H, W, C): the differences of near-perfect images drown in float32."""
     if composite.shape != truth.shape:
         raise ValueError(f"composite {composite.shape} and truth {truth.shape} differ in shape")
     pair = composite.astype(np.float64), truth.astype(np.float64)

@@ -1,11 +1,11 @@
-"""LPIPS (Zhang et al., CVPR 2018), version 0.1: a distance of two pictures, learned from what people find similar."""
+"""LPIPS (Zhang et al., CVPR 2018), version 0.1: a distance of two images, learned from what people find similar."""
 
 from typing import NamedTuple
 
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-# ImageNet's mean and standard deviation, which the trunks were trained with, for pictures in [-1, 1].
+# ImageNet's mean and standard deviation, which the trunks were trained with, for images in [-1, 1].
 MEAN = 2 * np.array([0.485, 0.456, 0.406]) - 1
 STD = 2 * np.array([0.229, 0.224, 0.225])
 EPSILON = 1e-10  # beside the length of a feature vector
@@ -42,7 +42,7 @@ VGG16 = Trunk(
 class LPIPS(nn.Cell):
     """Weighted squared differences of feature vectors of unit length, averaged over places, summed over stages.
 
-    a, b: (B, 3, H, W), RGB in [-1, 1] -> (B,), 0 for equal pictures
+    a, b: (B, 3, H, W), RGB in [-1, 1] -> (B,), 0 for equal images
     """
 
     def __init__(self, trunk: Trunk) -> None:

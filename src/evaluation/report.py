@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: tables for people and for programs, and pictures to look at."""
+"""What an evaluation leaves behind: tables for people and for programs, and images to look at."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ def write_report(folder: Path, evaluation: Evaluation, facts: Mapping[str, objec
     metrics = summaries.pop(evaluation.name)
     samples = evaluation.samples
     how = {
-        "pairing": f"picture i with mask i mod {len(samples.mask_paths)}",
+        "pairing": f"image i with mask i mod {len(samples.mask_paths)}",
         "pictures": len(samples),
         "masks": len(samples.mask_paths),
     }
@@ -45,7 +45,7 @@ def write_report(folder: Path, evaluation: Evaluation, facts: Mapping[str, objec
 
 
 def write_csv(path: Path, evaluation: Evaluation) -> None:
-    """A row for each picture; the columns of baselines carry their names."""
+    """A row for each image; the columns of baselines carry their names."""
     prefixes = ["" if name == evaluation.name else f"{name}_" for name in evaluation.scores]
     metrics = [metric for metric in evaluation.metrics if metric != FID]
     titles = [f"{prefix}{metric}" for prefix in prefixes for metric in metrics]
@@ -59,21 +59,21 @@ def write_csv(path: Path, evaluation: Evaluation) -> None:
 
 
 def contact_sheet(evaluation: Evaluation) -> Image.Image:
-    """Input, what every method made of it, and truth, for the best, median and worst picture of each bucket."""
+    """Input, what every method made of it, and truth, for the best, median and worst image of each bucket."""
     rows = []
     for label, i in extremes(evaluation.scores[evaluation.name]):
         sample = evaluation.samples[i]
-        masked = np.where(sample.mask[0, ..., None] > 0, sample.picture, WHITE)
+        masked = np.where(sample.mask[0, ..., None] > 0, sample.pixels, WHITE)
         # Completed once more: keeping them all until it is known which are wanted would take gigabytes.
         completed = [to_uint8(complete([sample])[0]) for complete in evaluation.methods.values()]
         scores = [each.scores[i] for each in evaluation.scores.values()]
         notes = [f"{scores[0].hole_ratio:.1%} hole", *(f"PSNR {s.psnr:.2f}  SSIM {s.ssim:.3f}" for s in scores)]
-        rows.append(Row([masked, *completed, sample.picture], f"{label}: {sample.name}", notes))
+        rows.append(Row([masked, *completed, sample.pixels], f"{label}: {sample.name}", notes))
     return draw_sheet(["input", *evaluation.methods, "truth"], rows)
 
 
 def extremes(scores: Scores) -> list[tuple[str, int]]:
-    """("0-20%, best", number of that picture) and so on: by PSNR, each picture once."""
+    """("0-20%, best", number of that image) and so on: by PSNR, each image once."""
     chosen: dict[int, str] = {}
     for bucket, _ in BUCKETS:
         order = [i for i, score in enumerate(scores.scores) if score.bucket == bucket]

@@ -15,7 +15,7 @@ from .read_mindir import read_mindir
 from .trial import Exported
 
 # For the largest difference from the cell. The runtimes add up in other orders, and OpenVINO approximates exponentials:
-# with weights that make activations large, 4e-4 was measured. Two levels of an 8-bit picture lie 8e-3 apart.
+# with weights that make activations large, 4e-4 was measured. Two levels of an 8-bit image lie 8e-3 apart.
 TOLERANCE = 1e-3
 
 

@@ -163,7 +163,7 @@ def mirror_pad(graph, node, x, pads):
 
 
 def im2col(graph, node, x):
-    """(B, C, H, W) -> (B, C, kernel places, output pixels): for each place of the kernel, a slice of the picture."""
+    """(B, C, H, W) -> (B, C, kernel places, output pixels): for each place of the kernel, a slice of the image."""
     facts = node.attributes
     (height, width), stride, pad = facts["ksizes"], facts["strides"], facts["pads"]
     if facts["dilations"] != (1, 1):
@@ -182,7 +182,7 @@ def col2im(graph, node, columns, size):
     """(B, C, kernel places, patches) -> (B, C, H, W), where patches that overlap are added up.
 
     ONNX's Col2Im is slow in OpenVINO. Where the kernel is a whole number of strides, as mostly, it is not needed: a
-    patch consists of tiles of a stride's size, and each tile of the picture is the sum of one from each patch over it.
+    patch consists of tiles of a stride's size, and each tile of the image is the sum of one from each patch over it.
     """
     facts = node.attributes
     kernel, stride, pad = facts["kernel_size"], facts["stride"], facts["padding"]
@@ -204,10 +204,10 @@ def col2im(graph, node, columns, size):
     rows += tiles[0] - 1
     maps = graph.op("Reshape", maps, axes(batch * channels, down, across, rows, cols))
     maps = graph.op("Transpose", maps, perm=(0, 3, 1, 4, 2))
-    picture = graph.op("Reshape", maps, axes(batch, channels, *whole))
+    image = graph.op("Reshape", maps, axes(batch, channels, *whole))
     if not any(pad):
-        return picture
-    return graph.op("Slice", picture, axes(*pad), axes(*(pad[i] + size[i] for i in (0, 1))), axes(2, 3))
+        return image
+    return graph.op("Slice", image, axes(*pad), axes(*(pad[i] + size[i] for i in (0, 1))), axes(2, 3))
 
 
 def overlapped(graph: OnnxGraph, x: Tensor, shape: tuple[int, ...], axis: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which pictures are to be filled, with which masks, into which files: matched by name, and checked beforehand."""
+"""Which images are to be filled, with which masks, into which files: matched by name, and checked beforehand."""
 
 import logging
 import unicodedata
@@ -14,7 +14,7 @@ from ..data.images import fault, list_images, open_image
 from ..data.masks import evenly_spaced, read_mask_gray, warn_of_odd_masks
 from ..data.orientation import Placement
 from ..errors import InputError
-from .picture_files import (
+from .image_files import (
     FORMATS,
     check_output,
     file_format,
@@ -29,7 +29,7 @@ logger = logging.getLogger("inpainting")
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to fill: three files. A picture of a folder may lack its mask."""
+    """One image to fill: three files. An image of a folder may lack its mask."""
 
     image: Path
     mask: Path | None
@@ -39,14 +39,14 @@ class Job:
 def list_jobs(image: str, mask: str, output: str, output_format: str = "", quality: int = 0) -> list[Job]:
     """The jobs that three names of files or folders stand for.
 
-    A folder's pictures are found at any depth. The mask of a picture has its name, whatever the suffix, at the same
-    place below the mask folder; a single mask file serves all. Outputs in a folder have the pictures' names, with
+    A folder's images are found at any depth. The mask of an image has its name, whatever the suffix, at the same
+    place below the mask folder; a single mask file serves all. Outputs in a folder have the images' names, with
     another suffix where `output_format` (one of SUFFIXES, or "") asks for another format. Raises InputError where
     something is missing or ambiguous, and for a `quality` that no output has.
     """
     root = Path(image) if Path(image).is_dir() else Path(image).parent
     images = list_images(image)
-    if Path(image).is_dir():  # what an earlier run wrote below the pictures is not among them
+    if Path(image).is_dir():  # what an earlier run wrote below the images is not among them
         below = Path(output).resolve()
         images = [path for path in images if below == root.resolve() or below not in path.resolve().parents]
     if Path(image).is_dir() or Path(output).is_dir():
@@ -80,7 +80,7 @@ def _renamed(path: Path, output_format: str) -> Path:
 
 
 def masks_by_name(root: str) -> dict[str, Path]:
-    """Pictures under `root` by their path below it without suffix. Raises InputError if two share one."""
+    """Images under `root` by their path below it without suffix. Raises InputError if two share one."""
     found: dict[str, Path] = {}
     for path in list_images(root):
         name = _name(path, Path(root))
@@ -99,7 +99,7 @@ def _refuse_doubles(images: Iterable[Path], outputs: Iterable[Path]) -> None:
 
 
 def refuse_inputs(outputs: Iterable[Path], jobs: Sequence[Job]) -> None:
-    """Raises InputError if an output is a picture or mask of the jobs, under whatever name."""
+    """Raises InputError if an output is an image or mask of the jobs, under whatever name."""
     inputs = {path.resolve() for job in jobs for path in (job.image, job.mask) if path}
     for output in outputs:
         if output.resolve() in inputs:
@@ -108,7 +108,7 @@ def refuse_inputs(outputs: Iterable[Path], jobs: Sequence[Job]) -> None:
 
 def find_faults(jobs: Sequence[Job]) -> dict[Job, str]:
     """Why jobs cannot be done, as far as can be told without reading every pixel."""
-    masks = {job.mask for job in jobs if job.mask}  # each is looked at once, for one may serve all pictures
+    masks = {job.mask for job in jobs if job.mask}  # each is looked at once, for one may serve all images
     with ThreadPoolExecutor() as pool:
         sizes = dict(zip(masks, pool.map(_size_or_fault, masks), strict=True))
         found = pool.map(lambda job: _fault(job, sizes.get(job.mask)), jobs)
@@ -138,7 +138,7 @@ def _fault(job: Job, mask: tuple[int, int] | InputError | None) -> str:
         if mask not in (stored, shown):
             sizes = " or ".join(f"{width}x{height}" for width, height in sorted({stored, shown}))
             raise InputError(
-                f"{job.image} is {sizes}, its mask {job.mask} {mask[0]}x{mask[1]}; give a mask of the picture's size"
+                f"{job.image} is {sizes}, its mask {job.mask} {mask[0]}x{mask[1]}; give a mask of the image's size"
             )
         check_output(job.output, header)
     except InputError as error:
@@ -148,7 +148,7 @@ def _fault(job: Job, mask: tuple[int, int] | InputError | None) -> str:
 
 def _refuse_broken(path: Path) -> None:
     if why := fault(path):
-        raise InputError(f"{path} cannot be read as a picture: {why}")
+        raise InputError(f"{path} cannot be read as an image: {why}")
 
 
 def warn_of_oddities(jobs: Sequence[Job], mask_polarity: str, mask_edge: str, quality: int) -> None:
@@ -165,5 +165,5 @@ def warn_of_oddities(jobs: Sequence[Job], mask_polarity: str, mask_edge: str, qu
 
 def _readable(masks: Iterable[Path]) -> Iterator[tuple[Path, np.ndarray]]:
     for path in masks:
-        with suppress(InputError):  # whoever fills its picture names it
+        with suppress(InputError):  # whoever fills its image names it
             yield path, read_mask_gray(path)

@@ -1,4 +1,4 @@
-"""A page to look at after a run: each picture before, its mask, and after, and what could not be filled."""
+"""A page to look at after a run: each image before, its mask, and after, and what could not be filled."""
 
 import base64
 import io
@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from .image_files import UserImage
 from .jobs import Job
-from .picture_files import Picture
 
-SIDE = 360  # pixels of a small picture's longer side
+SIDE = 360  # pixels of a small image's longer side
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fafafa; max-width: 1160px; margin: 2em auto;
   padding: 0 1em }
@@ -36,14 +36,14 @@ class Report:
     def __init__(self) -> None:
         self.rows: list[str] = []
 
-    def add(self, job: Job, before: Picture, hole: np.ndarray, after: Picture, seconds: float) -> None:
-        """hole: float32 (H, W) in [0, 1], 1 where the picture was filled."""
+    def add(self, job: Job, before: UserImage, hole: np.ndarray, after: UserImage, seconds: float) -> None:
+        """hole: float32 (H, W) in [0, 1], 1 where the image was filled."""
         height, width = hole.shape
         mask = Image.fromarray(np.rint(hole * 255).astype(np.uint8))
-        pictures = (("before", shown(before)), ("mask", mask), ("after", shown(after)))
+        images = (("before", shown(before)), ("mask", mask), ("after", shown(after)))
         figures = "".join(
-            f'<figure><img src="{_data_uri(picture)}" alt="{name}"><figcaption>{name}</figcaption></figure>'
-            for name, picture in pictures
+            f'<figure><img src="{_data_uri(image)}" alt="{name}"><figcaption>{name}</figcaption></figure>'
+            for name, image in images
         )
         facts = f"{width}x{height} pixels, {hole.mean():.1%} filled, {seconds:.1f} s, written to {job.output}"
         self.rows.append(
@@ -54,7 +54,7 @@ class Report:
     def html(self, failures: Mapping[Job, str]) -> str:
         """The page. failures: what could not be filled, and why."""
         total = len(self.rows) + len(failures)
-        title = f"{len(self.rows)} of {total} {'picture' if total == 1 else 'pictures'} filled"
+        title = f"{len(self.rows)} of {total} {'image' if total == 1 else 'images'} filled"
         lines = [why if str(job.image) in why else f"{job.image}: {why}" for job, why in failures.items()]
         failed = "".join(f"<li>{escape(line)}</li>" for line in lines)
         if failed:
@@ -70,14 +70,14 @@ class Report:
         path.write_text(self.html(failures), encoding="utf-8", errors="backslashreplace")  # names may be anything
 
 
-def shown(picture: Picture) -> Image.Image:
+def shown(image: UserImage) -> Image.Image:
     """8-bit RGB as on a white page."""
-    rgb = picture.rgb()
-    image = Image.fromarray(_eight_bits(rgb))
-    if picture.alpha is None:
-        return image
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=Image.fromarray(_eight_bits(picture.alpha)))
+    rgb = image.rgb()
+    page = Image.fromarray(_eight_bits(rgb))
+    if image.alpha is None:
+        return page
+    white = Image.new("RGB", page.size, "white")
+    white.paste(page, mask=Image.fromarray(_eight_bits(image.alpha)))
     return white
 
 

@@ -1,4 +1,4 @@
-"""Pictures with 16 bits per channel. Pillow writes gray ones and cuts colours to 8 bits.
+"""Images with 16 bits per channel. Pillow writes gray ones and cuts colours to 8 bits.
 
 OpenCV reads them. It would drop orientation and colour profile on writing, so tifffile writes TIFF, and PNG, whose
 layout is simple, is written here.
@@ -29,7 +29,7 @@ PROFILE = 34675
 
 
 def mode_of(image: Image.Image) -> str | None:
-    """L, LA, RGB or RGBA; None if the picture has not 16 bits per channel, "" if it has but could not be kept.
+    """L, LA, RGB or RGBA; None if the image has not 16 bits per channel, "" if it has but could not be kept.
 
     image: opened, not yet read.
     """
@@ -64,7 +64,7 @@ def read_pixels(path: Path, mode: str, key: int | tuple[int, ...] | None = None)
 
 
 def _not_turned(data: bytes) -> bytes:
-    """The file without a TIFF's orientation, by which OpenCV turns pictures, and fails if sides change places."""
+    """The file without a TIFF's orientation, by which OpenCV turns images, and fails if sides change places."""
     if data[:2] not in (b"II", b"MM"):
         return data
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:

@@ -16,15 +16,15 @@ from ..data.masks import read_weights
 from ..errors import InputError
 from ..files import make_folder, refuse_existing, staged
 from ..progress import Progress
+from .image_files import UserImage, check_output, read_image, write_image
 from .jobs import Job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
-from .picture_files import Picture, check_output, read_picture, write_picture
 from .report import Report
 
-# Pairs of picture and hole -> the pictures, filled, in that order; it may read some ahead, as Inpainter.fill_all does
-# picture: uint8 or uint16 (H, W, 3) RGB; hole: float32 (H, W) in [0, 1], how much of each pixel is to be filled
+# Pairs of image and hole -> the images, filled, in that order; it may read some ahead, as Inpainter.fill_all does
+# image: uint8 or uint16 (H, W, 3) RGB; hole: float32 (H, W) in [0, 1], how much of each pixel is to be filled
 FillAll = Callable[[Iterable[tuple[np.ndarray, np.ndarray]]], Iterable[np.ndarray]]
 
-NAMED = 10  # pictures that one line names
+NAMED = 10  # images that one line names
 
 logger = logging.getLogger("inpainting")
 
@@ -46,12 +46,12 @@ def fill_user_files(image: str, mask: str, output: str, settings: Settings, load
     """What infer.py does, and run.py of a package: check files, fill them, say what was done.
 
     image, mask, output: names of files or folders, see list_jobs
-    load: gives the network, once it is known how many pictures it will fill
-    -> exit code: 1 if some pictures could not be filled, else 0
+    load: gives the network, once it is known how many images it will fill
+    -> exit code: 1 if some images could not be filled, else 0
 
     Raises InputError and OSError for what stops all of them.
     """
-    # From twice as many pixels on, Pillow refuses pictures; up to there they are large, and no attack.
+    # From twice as many pixels on, Pillow refuses images; up to there they are large, and no attack.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     listed = list_jobs(image, mask, output, settings.output_format, settings.quality)
     jobs = [job for job in listed if not (settings.skip_existing and job.output.is_file())]
@@ -63,7 +63,7 @@ def fill_user_files(image: str, mask: str, output: str, settings: Settings, load
     faults = find_faults(jobs)
     if faults and len(faults) == len(jobs):
         first, *others = faults.values()
-        raise InputError(f"{first}{f'; nor can the other {len(others)} pictures be filled' if others else ''}")
+        raise InputError(f"{first}{f'; nor can the other {len(others)} images be filled' if others else ''}")
     skipped = f" ({len(listed) - len(jobs)} were there already)" * settings.skip_existing
     if not jobs:
         print(f"nothing to fill{skipped}: {output}")
@@ -82,7 +82,7 @@ def fill_user_files(image: str, mask: str, output: str, settings: Settings, load
     if report:
         with staged(report_path.parent) as folder:
             report.write(folder / report_path.name, failures)
-    done, total = len(jobs) - len(failures), "1 picture" if len(jobs) == 1 else f"{len(jobs)} pictures"
+    done, total = len(jobs) - len(failures), "1 image" if len(jobs) == 1 else f"{len(jobs)} images"
     count = f"{done} of {total}" if failures else total
     print(f"filled {count} in {time.monotonic() - start:.1f} s{skipped}: {output}")
     if failures:
@@ -91,7 +91,7 @@ def fill_user_files(image: str, mask: str, output: str, settings: Settings, load
 
 
 def named(jobs: Sequence[Job]) -> str:
-    """The first pictures' names, and how many more there are."""
+    """The first images' names, and how many more there are."""
     more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
     return ", ".join(str(job.image) for job in jobs[:NAMED]) + more
 
@@ -106,7 +106,7 @@ def fill_files(
     """
     failures: dict[Job, str] = {}
     unchanged: list[Job] = []
-    waiting: deque[tuple[Job, Picture, np.ndarray]] = deque()
+    waiting: deque[tuple[Job, UserImage, np.ndarray]] = deque()
     start = time.monotonic()
     with Progress(len(jobs), "Filling") as progress:
 
@@ -134,7 +134,7 @@ def fill_files(
                     f"{job.image} is transparent in its whole hole, and stays so: the filling cannot be seen."
                 )
             with staged(job.output.parent) as folder:
-                write_picture(after, folder / job.output.name, settings.quality)
+                write_image(after, folder / job.output.name, settings.quality)
             now = time.monotonic()
             if report:
                 report.add(job, before, hole, after, now - start)
@@ -145,15 +145,15 @@ def fill_files(
     return failures
 
 
-def read_job(job: Job, settings: Settings) -> tuple[Picture, np.ndarray]:
-    """The picture and its hole, float32 (H, W) in [0, 1], both upright, see src/data/orientation.py.
+def read_job(job: Job, settings: Settings) -> tuple[UserImage, np.ndarray]:
+    """The image and its hole, float32 (H, W) in [0, 1], both upright, see src/data/orientation.py.
 
     Raises InputError that names a file.
     """
-    picture = read_picture(job.image)
-    check_output(job.output, picture.header)
-    assert job.mask is not None  # find_faults names pictures without
-    hole = picture.header.place.with_picture(read_weights(job.mask, settings.mask_polarity, settings.mask_edge))
-    if hole.shape != picture.pixels.shape[:2]:
+    image = read_image(job.image)
+    check_output(job.output, image.header)
+    assert job.mask is not None  # find_faults names images without
+    hole = image.header.place.with_image(read_weights(job.mask, settings.mask_polarity, settings.mask_edge))
+    if hole.shape != image.pixels.shape[:2]:
         raise InputError(f"{job.mask} has not the size of {job.image}; give another mask")
-    return picture, hole
+    return image, hole

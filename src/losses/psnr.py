@@ -6,13 +6,13 @@ from mindspore import Tensor, ops
 
 from ..layers.reduce import mean, sum_samples
 
-PEAK = 2.0  # pictures reach from -1 to 1
+PEAK = 2.0  # images reach from -1 to 1
 
 
 def hole_psnr(output: Tensor, image: Tensor, hole: Tensor, limit: float) -> Tensor:
-    """In decibels, over the hole of each picture, and the mean over the batch.
+    """In decibels, over the hole of each image, and the mean over the batch.
 
-    output, image: (B, C, H, W) in [-1, 1]; hole: (B, 1, H, W), 1 = hole; limit: decibels of a perfect picture, which
+    output, image: (B, C, H, W) in [-1, 1]; hole: (B, 1, H, W), 1 = hole; limit: decibels of a perfect image, which
     keeps the logarithm finite, and spares what is nearly right -> scalar; without a hole, the limit
     """
     error = (output - image) * hole

@@ -142,5 +142,5 @@ class ModelTraining:
         raise NotImplementedError
 
     def sample_rows(self, count: int = 4) -> list[Row]:
-        """The first pictures of the last iteration, a column for each of SAMPLE_TITLES."""
+        """The first images of the last iteration, a column for each of SAMPLE_TITLES."""
         raise NotImplementedError

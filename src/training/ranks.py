@@ -16,7 +16,7 @@ def check_agreement(iteration: int) -> None:
 
 
 def take_values_of_rank_0(networks: Mapping[str, nn.Cell]) -> None:
-    """Weights and spectral norms are the same on all ranks, but each has batch statistics of its own pictures.
+    """Weights and spectral norms are the same on all ranks, but each has batch statistics of its own images.
 
     Rank 0's are saved, so they are what every rank goes on with.
     """

@@ -53,7 +53,7 @@ class Trainer:
             return checkpoint
         count = len(self.samples.image_paths)
         shard = f", batch {self.rank + 1} of every {self.world}" if self.world > 1 else ""
-        self.say(f"Training {self.config.model} on {count} pictures, iterations {self.done + 1} to {self.total}{shard}")
+        self.say(f"Training {self.config.model} on {count} images, iterations {self.done + 1} to {self.total}{shard}")
         with (
             StopRequest(self.world) as stop,
             Progress(self.total, "Training", self.done) as progress,
@@ -161,7 +161,7 @@ class Trainer:
         return totals
 
     def write_sample(self) -> None:
-        with np.errstate(invalid="ignore"):  # pictures of a skipped step
+        with np.errstate(invalid="ignore"):  # images of a skipped step
             rows = self.model.sample_rows()
         draw_sheet(self.model.SAMPLE_TITLES, rows).save(self.run.samples / f"{self.done:07d}.png")
 

@@ -23,8 +23,8 @@ def ablation(*arguments: object) -> subprocess.CompletedProcess:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """Two pictures, and a mask."""
+def images(tmp_path_factory):
+    """Two images, and a mask."""
     folder = tmp_path_factory.mktemp("ablation")
     (folder / "pictures").mkdir()
     (folder / "masks").mkdir()
@@ -38,9 +38,9 @@ def pictures(tmp_path_factory):
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_network_without_a_part_is_trained_and_scored(part, pictures, tmp_path):
+def test_a_network_without_a_part_is_trained_and_scored(part, images, tmp_path):
     run, scores = tmp_path / "run", tmp_path / "scores"
-    options = {"data_root": pictures / "pictures", "save_path": run, "image_size": 128, "width": 0.05, "batch_size": 2}
+    options = {"data_root": images / "pictures", "save_path": run, "image_size": 128, "width": 0.05, "batch_size": 2}
     options |= {"perceptual_loss_w": 0, "style_loss_w": 0, "train_iter": 1, "finetune_iter": 0, "mode": "pynative"}
     done = ablation(part, "train.py", *words(options))
     assert done.returncode == 0, done.stderr
@@ -55,7 +55,7 @@ def test_a_network_without_a_part_is_trained_and_scored(part, pictures, tmp_path
     ):
         assert any(name.startswith(prefix) for name in arrays) == (prefix not in GONE[part]), prefix
 
-    options = {"data_root": pictures / "pictures", "eval_masks_root": pictures / "masks", "mode": "pynative"}
+    options = {"data_root": images / "pictures", "eval_masks_root": images / "masks", "mode": "pynative"}
     options |= {"checkpoint_path": run / "checkpoints" / "last", "output_path": scores}
     done = ablation(part, "eval.py", *words(options))
     assert done.returncode == 0, done.stderr

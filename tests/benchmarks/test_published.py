@@ -1,4 +1,4 @@
-"""benchmarks/published_*.py compute what our cells compute: with equal weights, the same pictures."""
+"""benchmarks/published_*.py compute what our cells compute: with equal weights, the same images."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def assert_same(cell: nn.Cell, published, arrays: list[np.ndarray]) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
-def test_the_published_ctsdg_gives_our_pictures(batch):
+def test_the_published_ctsdg_gives_our_images(batch):
     from benchmarks import published_ctsdg
 
     generator, published = Generator(WIDTH), published_ctsdg.Generator(WIDTH)
@@ -75,7 +75,7 @@ def test_the_pytorch_training_has_our_seamless_generator(batch, lean):
         np.testing.assert_allclose(ours.asnumpy(), theirs.numpy(), rtol=0, atol=2e-4)
 
 
-def test_the_published_upsampler_gives_our_pictures(batch):
+def test_the_published_upsampler_gives_our_images(batch):
     from benchmarks import published_upsampler
 
     upsampler, published = Upsampler(WIDTH), published_upsampler.Upsampler(WIDTH)

@@ -20,7 +20,7 @@ from src.inference.inpainter import Inpainter
 from src.models import get_model
 from tests.command_line import words
 from tests.conftest import ROOT
-from tests.training.conftest import write_pictures
+from tests.training.conftest import write_images
 
 torch = pytest.importorskip("torch")
 from benchmarks import published_training  # noqa: E402
@@ -38,9 +38,9 @@ OPTIONS = {
 }
 
 
-def train_in_pytorch(run_folder: Path, pictures: Path, iterations: int, *more: object) -> list[dict[str, str]]:
+def train_in_pytorch(run_folder: Path, images: Path, iterations: int, *more: object) -> list[dict[str, str]]:
     """-> the rows of log.csv, without seconds"""
-    options = OPTIONS | {"data_root": pictures, "save_path": run_folder, "train_iter": iterations, "ema_decay": 0.9}
+    options = OPTIONS | {"data_root": images, "save_path": run_folder, "train_iter": iterations, "ema_decay": 0.9}
     program = ROOT / "benchmarks" / "published_training.py"
     command = [sys.executable, program, *words(options), "--threads", "1", *map(str, more)]
     subprocess.run(command, check=True, capture_output=True)
@@ -49,20 +49,20 @@ def train_in_pytorch(run_folder: Path, pictures: Path, iterations: int, *more: o
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return write_pictures(tmp_path_factory.mktemp("pictures"), 3)
+def images(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("pictures"), 3)
 
 
 @pytest.fixture(scope="module")
-def whole_run(tmp_path_factory, pictures):
+def whole_run(tmp_path_factory, images):
     folder = tmp_path_factory.mktemp("whole")
-    return folder, train_in_pytorch(folder, pictures, 4)
+    return folder, train_in_pytorch(folder, images, 4)
 
 
-def test_a_resumed_run_ends_as_an_unbroken_one(tmp_path, pictures, whole_run):
+def test_a_resumed_run_ends_as_an_unbroken_one(tmp_path, images, whole_run):
     folder, rows = whole_run
-    train_in_pytorch(tmp_path, pictures, 2)
-    assert train_in_pytorch(tmp_path, pictures, 4, "--resume", "true") == rows
+    train_in_pytorch(tmp_path, images, 2)
+    assert train_in_pytorch(tmp_path, images, 4, "--resume", "true") == rows
     states = [torch.load(path / "last.pth", weights_only=True)["average"] for path in (folder, tmp_path)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
@@ -89,9 +89,9 @@ def example() -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("hole_loss", ["l1", "psnr"])
-def test_losses_go_down_as_ours_do(tmp_path, pictures, hole_loss):
+def test_losses_go_down_as_ours_do(tmp_path, images, hole_loss):
     """From equal weights, on equal samples, over three steps of both networks' optimizers."""
-    options = OPTIONS | {"data_root": pictures, "save_path": tmp_path, "hole_loss": hole_loss, "hole_loss_w": 1}
+    options = OPTIONS | {"data_root": images, "save_path": tmp_path, "hole_loss": hole_loss, "hole_loss_w": 1}
     config = load_config([*words(options), "--mode", "pynative"])
     ours = CTSDGTraining(config)
     ours.start_stage(1)

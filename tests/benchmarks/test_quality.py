@@ -118,7 +118,7 @@ def test_wrong_input_is_one_line(photos, checkpoint, tmp_path):
     (tmp_path / "scores.csv").write_text("mine")
     for words, expected in (
         ([], "error: the following arguments are required: folder"),
-        ([photos / "none"], f"error: {photos / 'none'} does not exist; give a picture or a folder of pictures"),
+        ([photos / "none"], f"error: {photos / 'none'} does not exist; give an image or a folder of images"),
         ([photos, "--methods", "magic"], "error: --methods magic: choose from telea, ns, biharmonic, harmonic"),
         ([photos, "--methods", "none"], "error: nothing to compare: give --widths or --removals, and"),
         ([photos, "--removals", tmp_path], f"error: --removals {tmp_path}: {tmp_path / 'cases.csv'} does not exist"),

@@ -64,7 +64,7 @@ def load() -> Callable:
 
 @pytest.fixture(scope="session")
 def batch() -> dict:
-    """Both pictures of the comparison: image, mask, edge, gray."""
+    """Both images of the comparison: image, mask, edge, gray."""
     import mindspore as ms
 
     samples = []

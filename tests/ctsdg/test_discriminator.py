@@ -30,7 +30,7 @@ def test_shapes_and_ranges(mode, discriminator, batch):
         assert 0 < result.min() < result.max() < 1
 
 
-def test_a_generated_picture_is_judged_by_its_detected_edges(discriminator, batch):
+def test_a_generated_image_is_judged_by_its_detected_edges(discriminator, batch):
     image, edge, gray = batch
     by_itself, detected = discriminator(image, None, gray)
     np.testing.assert_allclose(discriminator(image, detected, gray)[0].asnumpy(), by_itself.asnumpy(), atol=1e-6)

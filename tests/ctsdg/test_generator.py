@@ -13,7 +13,7 @@ WIDTH, SIZE = 0.1, 128
 
 @pytest.fixture
 def batch(rand):
-    """Two random pictures with one square hole each: image, mask, edge, gray."""
+    """Two random images with one square hole each: image, mask, edge, gray."""
     mask = np.ones((2, 1, SIZE, SIZE), np.float32)
     mask[0, :, 30:80, 40:90] = 0
     mask[1, :, 64:, 64:] = 0
@@ -53,12 +53,12 @@ def test_shapes_and_ranges(mode, batch):
 
 def test_what_the_hole_holds_does_not_matter(generator, batch):
     image, mask, *structure = batch
-    image, *structure = (picture * mask + 5.0 * (1 - mask) for picture in (image, *structure))
+    image, *structure = (image * mask + 5.0 * (1 - mask) for image in (image, *structure))
     for found, expected in zip(arrays(generator(image, mask, *structure)), arrays(generator(*batch)), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_pictures_of_a_batch_do_not_see_each_other(generator, batch):
+def test_images_of_a_batch_do_not_see_each_other(generator, batch):
     together = arrays(generator(*batch))
     for i in range(2):
         alone = arrays(generator(*(tensor[i : i + 1] for tensor in batch)))
@@ -88,12 +88,12 @@ def test_the_output_is_that_of_the_published_order(mode, rand, align_corners):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_the_two_up_samplings_give_other_pictures(generator, batch):
+def test_the_two_up_samplings_give_other_images(generator, batch):
     aligned = lively(Generator(WIDTH, align_corners=True))(*batch)[0].asnumpy()
     assert np.abs(aligned - generator(*batch)[0].asnumpy()).max() > 1e-2
 
 
-def test_a_completed_picture_keeps_its_known_pixels(generator, batch):
+def test_a_completed_image_keeps_its_known_pixels(generator, batch):
     image, mask, edge, gray = batch
     completed = Inpainting(generator)(image, mask, edge, gray).asnumpy()
     output, known = generator(*batch)[0].asnumpy(), np.broadcast_to(mask.asnumpy() == 1, completed.shape)
@@ -138,7 +138,7 @@ def test_what_is_added_to_a_smooth_filling_is_bounded_by_the_detail_around(mode,
     np.testing.assert_allclose(bound[0, 0, 0], np.where(rows, expected, 0), atol=1e-5)
 
 
-def test_seamless_fills_a_plain_picture_plainly():
+def test_seamless_fills_a_plain_image_plainly():
     """Before it has learned anything, too."""
     mask = np.ones((1, 1, SIZE, SIZE), np.float32)
     mask[..., 30:80, 40:90] = 0

@@ -1,4 +1,4 @@
-"""infer.py at full width, as a user runs it: with converted weights it gives the published pictures."""
+"""infer.py at full width, as a user runs it: with converted weights it gives the published images."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import pytest
 
 from tests.command_line import call
 from tests.onnx_files import RUNTIMES, from_mindir, require_packages
+from tests.parity.images import assert_completed
 from tests.parity.official import DATA
-from tests.parity.pictures import assert_completed
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ def assert_published(checkpoint: Path, name: str, output: Path, **options: objec
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"])
 @pytest.mark.parametrize(("weights", "name"), [("published", "completed"), ("modelzoo", "completed_modelzoo")])
-def test_converted_weights_give_the_published_pictures(weights, name, mode, request, tmp_path):
+def test_converted_weights_give_the_published_images(weights, name, mode, request, tmp_path):
     assert_published(request.getfixturevalue(weights), name, tmp_path / "out", mode=mode)
 
 

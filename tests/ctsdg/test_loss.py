@@ -26,7 +26,7 @@ class Painter(nn.Cell):
 
 
 class Judge(nn.Cell):
-    """A discriminator that believes a picture as far as it is bright, and detects its first channel as edges."""
+    """A discriminator that believes an image as far as it is bright, and detects its first channel as edges."""
 
     def construct(self, image: Tensor, edge: Tensor | None, gray: Tensor) -> tuple:
         bright = (image + 1.0) / 2.0
@@ -35,7 +35,7 @@ class Judge(nn.Cell):
 
 @pytest.fixture
 def batch(rand):
-    """image, mask, edge, gray of two pictures of 16×16."""
+    """image, mask, edge, gray of two images of 16×16."""
     mask = np.ones((2, 1, 16, 16), np.float32)
     mask[:, :, 4:10, 6:14] = 0
     edge = (rand(2, 1, 16, 16).asnumpy() > 1).astype(np.float32)
@@ -64,15 +64,15 @@ def test_every_term_by_hand(mode, batch, painter):
     difference = np.abs(painted - image)
     bright = (painted + 1) / 2
 
-    def over_levels(feature, picture):
-        pairs = zip(vgg(Tensor(picture)), vgg(batch[0]), strict=True)
+    def over_levels(feature, image):
+        pairs = zip(vgg(Tensor(image)), vgg(batch[0]), strict=True)
         return sum(float(ops.abs(feature(a) - feature(b)).mean().asnumpy()) for a, b in pairs)
 
     expected = {
         "hole": (difference * (1 - mask)).mean(),
         "valid": (difference * mask).mean(),
-        "perceptual": sum(over_levels(lambda x: x, picture) for picture in (painted, composite)),
-        "style": sum(over_levels(gram, picture) for picture in (painted, composite)),
+        "perceptual": sum(over_levels(lambda x: x, image) for image in (painted, composite)),
+        "style": sum(over_levels(gram, image) for image in (painted, composite)),
         "adversarial": entropy(bright.mean((2, 3)), 1) + entropy(bright[:, :1] * 0.5, edge),
         "intermediate": entropy(painted_edge, edge) + np.abs(painted_image - image).mean(),
     }

@@ -97,12 +97,12 @@ def test_vgg16_features_are_torchvisions(vgg16, batch, expected):
 
 
 @pytest.mark.parametrize(("weights", "pictures"), [("published", "completed"), ("modelzoo", "completed_modelzoo")])
-def test_completed_pictures_are_within_two_levels(weights, pictures, load, batch, request):
+def test_completed_images_are_within_two_levels(weights, images, load, batch, request):
     generator = load(request.getfixturevalue(weights), Generator(align_corners=weights == "modelzoo"))
     completed = Inpainting(generator)(batch["image"], batch["mask"], batch["edge"], batch["gray"]).asnumpy()
-    for i, picture in enumerate(completed):
-        truth = np.asarray(Image.open(DATA / f"{pictures}_{i:02d}.png")).astype(int)
-        assert np.abs(to_uint8(picture) - truth).max() <= 2
+    for i, image in enumerate(completed):
+        truth = np.asarray(Image.open(DATA / f"{images}_{i:02d}.png")).astype(int)
+        assert np.abs(to_uint8(image) - truth).max() <= 2
 
 
 def test_model_zoo_outputs_are_its_own(modelzoo, load, batch):

@@ -17,7 +17,7 @@ NUM_IMAGES, NUM_MASKS = 5, 3
 
 @pytest.fixture
 def paths(tmp_path):
-    """Five flat pictures whose red says which one they are, three masks with 1, 2, 3 rows of hole."""
+    """Five flat images whose red says which one they are, three masks with 1, 2, 3 rows of hole."""
     for folder in ("images/sub", "masks"):
         (tmp_path / folder).mkdir(parents=True)
     for i in range(NUM_IMAGES):
@@ -39,7 +39,7 @@ def samples(paths):
 
 
 def number_of(image):
-    """Which of the pictures it is."""
+    """Which of the images it is."""
     return round((float(image[0, 0, 0]) + 1) * 127.5) // 10
 
 
@@ -70,7 +70,7 @@ def test_without_edge_mode_there_is_no_structure(paths):
     assert len(samples[0]) == 2
 
 
-def test_every_epoch_visits_every_picture_once_in_its_own_order(samples):
+def test_every_epoch_visits_every_image_once_in_its_own_order(samples):
     epochs = [[samples.image_path(k) for k in range(e * NUM_IMAGES, (e + 1) * NUM_IMAGES)] for e in range(6)]
     assert all(sorted(epoch) == sorted(samples.image_paths) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
@@ -85,7 +85,7 @@ def test_masks_are_random_per_sample_and_follow_the_seed(samples, paths):
     assert rows(samples) != rows(with_defaults(TrainingSamples, paths[0], SIZE, seed=8, mask_paths=paths[1]))
 
 
-def test_index_pairing_repeats_pictures_in_order_with_mask_i_mod_count(paths):
+def test_index_pairing_repeats_images_in_order_with_mask_i_mod_count(paths):
     samples = with_defaults(TrainingSamples, paths[0], SIZE, seed=0, mask_paths=paths[1], mask_pairing="index")
     pairs = [(number_of(samples[k][0]), hole_rows(samples[k][1]) - 1) for k in range(2 * NUM_IMAGES)]
     assert pairs == 2 * [(0, 0), (1, 1), (2, 2), (3, 0), (4, 1)]
@@ -139,7 +139,7 @@ def test_more_workers_than_cores_are_as_many_as_cores(samples):
 
 
 @pytest.mark.parametrize("num_parallel_workers", [1, 2])
-def test_a_broken_picture_names_itself_in_one_line(samples, tmp_path, num_parallel_workers):
+def test_a_broken_image_names_itself_in_one_line(samples, tmp_path, num_parallel_workers):
     path = tmp_path / "broken.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:1000])
@@ -147,24 +147,24 @@ def test_a_broken_picture_names_itself_in_one_line(samples, tmp_path, num_parall
     batches = iterate(build_training_dataset(broken, 0, 4, 2, num_parallel_workers=num_parallel_workers))
     with pytest.raises(InputError) as error:
         list(batches)
-    assert str(error.value).startswith(f"{path} cannot be read as a picture: image file is truncated")
+    assert str(error.value).startswith(f"{path} cannot be read as an image: image file is truncated")
     assert "\n" not in str(error.value)
 
 
-def test_evaluation_pairs_picture_i_with_mask_i_mod_count(paths):
+def test_evaluation_pairs_image_i_with_mask_i_mod_count(paths):
     samples = with_defaults(EvaluationSamples, *paths, SIZE, edge_mode="clean")
     assert [sample.name for sample in samples] == ["sub/0.png", "1.png", "2.png", "3.png", "4.png"]
     assert [number_of(sample.image) for sample in samples] == [0, 1, 2, 3, 4]
     assert [hole_rows(sample.mask) - 1 for sample in samples] == [0, 1, 2, 0, 1]
     sample = samples[3]
-    np.testing.assert_array_equal(normalise(sample.picture), sample.image)
+    np.testing.assert_array_equal(normalise(sample.pixels), sample.image)
     assert sample.edge.shape == sample.gray.shape == sample.mask.shape == (1, SIZE, SIZE)
     assert with_defaults(EvaluationSamples, *paths, SIZE)[0].edge is None
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 @pytest.mark.parametrize("mask_is_stored", [False, True])
-def test_training_and_evaluation_turn_pictures_and_masks_as_inference_does(orientation, mask_is_stored, tmp_path):
+def test_training_and_evaluation_turn_images_and_masks_as_inference_does(orientation, mask_is_stored, tmp_path):
     shown = np.zeros((64, 96), bool)
     shown[:24, 48:] = True
     quarter = orientation in (6, 8)
@@ -173,21 +173,21 @@ def test_training_and_evaluation_turn_pictures_and_masks_as_inference_does(orien
     stored = as_stored(shown, orientation)
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    picture, mask = tmp_path / "p.png", tmp_path / "m.png"
-    Image.fromarray(np.repeat(stored[..., None] * np.uint8(255), 3, axis=2)).save(picture, exif=exif)
+    image, mask = tmp_path / "p.png", tmp_path / "m.png"
+    Image.fromarray(np.repeat(stored[..., None] * np.uint8(255), 3, axis=2)).save(image, exif=exif)
     Image.fromarray(stored if mask_is_stored else shown).save(mask)
 
-    _, hole = read_job(Job(picture, mask, tmp_path / "x.png"), with_defaults(Settings))
+    _, hole = read_job(Job(image, mask, tmp_path / "x.png"), with_defaults(Settings))
     np.testing.assert_array_equal(hole, shown)
-    evaluated = with_defaults(EvaluationSamples, [picture], [mask], SIZE)[0]
-    trained = with_defaults(TrainingSamples, [picture], SIZE, seed=7, mask_paths=[mask])[0]
+    evaluated = with_defaults(EvaluationSamples, [image], [mask], SIZE)[0]
+    trained = with_defaults(TrainingSamples, [image], SIZE, seed=7, mask_paths=[mask])[0]
     for image, known in ((evaluated.image, evaluated.mask), trained):
-        np.testing.assert_array_equal(known[0] == 0, image[0] > 0)  # the hole is where the picture is white
+        np.testing.assert_array_equal(known[0] == 0, image[0] > 0)  # the hole is where the image is white
         np.testing.assert_array_equal(known[0] == 0, shown[2::4, 3::6])
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 8])
-def test_evaluation_batches_hold_every_picture_in_order(paths, batch_size):
+def test_evaluation_batches_hold_every_image_in_order(paths, batch_size):
     samples = with_defaults(EvaluationSamples, *paths, SIZE)
     batches = list(samples.batches(batch_size))
     assert [sample.name for batch in batches for sample in batch] == samples.names
@@ -196,10 +196,10 @@ def test_evaluation_batches_hold_every_picture_in_order(paths, batch_size):
 
 @pytest.fixture
 def gradient(tmp_path):
-    """A picture of 60 x 40 whose red is the column, and whose green the row."""
+    """An image of 60 x 40 whose red is the column, and whose green the row."""
     rows, columns = np.mgrid[:40, :60]
-    picture = np.stack([columns, rows, 0 * rows], axis=-1).astype(np.uint8)
-    Image.fromarray(picture).save(tmp_path / "gradient.png")
+    image = np.stack([columns, rows, 0 * rows], axis=-1).astype(np.uint8)
+    Image.fromarray(image).save(tmp_path / "gradient.png")
     return [tmp_path / "gradient.png"]
 
 
@@ -208,21 +208,21 @@ def windows(paths, scale, count=40, **options):
     return [np.rint((samples[k][0] + 1) * 127.5) for k in range(count)]
 
 
-def test_at_scale_1_windows_are_parts_of_the_picture_half_of_them_mirrored(gradient):
-    picture = np.asarray(Image.open(gradient[0]))
+def test_at_scale_1_windows_are_parts_of_the_image_half_of_them_mirrored(gradient):
+    image = np.asarray(Image.open(gradient[0]))
     places, mirrored = set(), 0
     for image in windows(gradient, 1.0):
         flipped = image[0, 0, 0] > image[0, 0, 1]
         mirrored += flipped
         image = image[:, :, ::-1] if flipped else image
         left, top = int(image[0, 0, 0]), int(image[1, 0, 0])
-        np.testing.assert_array_equal(image.transpose(1, 2, 0), picture[top : top + SIZE, left : left + SIZE])
+        np.testing.assert_array_equal(image.transpose(1, 2, 0), image[top : top + SIZE, left : left + SIZE])
         places.add((left, top))
     assert len(places) > 30
     assert 10 < mirrored < 30
 
 
-def test_windows_of_larger_scales_are_squares_that_fit_into_the_picture(gradient):
+def test_windows_of_larger_scales_are_squares_that_fit_into_the_image(gradient):
     sides = []
     for image in windows(gradient, 4.0):
         across, down = np.ptp(image[0]), np.ptp(image[1])  # of a window shrunk to SIZE pixels

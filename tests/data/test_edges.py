@@ -32,7 +32,7 @@ def test_the_product_truncates_as_in_torch():
     np.testing.assert_array_equal(WRAPPED, product % 256)
 
 
-def test_clean_gray_is_the_picture_itself():
+def test_clean_gray_is_the_image_itself():
     image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     np.testing.assert_array_equal(gray_image(image, "clean"), rgb2gray(image))
     assert np.abs(gray_image(image, "published") - rgb2gray(image)).max() > 0.1
@@ -55,13 +55,13 @@ def test_clean_edges_are_those_of_known_pixels(sigma):
     known = np.ones((64, 64), bool)
     known[20:40, 10:50] = known[:, 60:] = False
     other[known] = image[known]
-    edges = [edge_and_gray(picture, "clean", sigma, known)[0] for picture in (image, other)]
+    edges = [edge_and_gray(image, "clean", sigma, known)[0] for image in (image, other)]
     np.testing.assert_array_equal(*edges)
     assert edges[0].any()
     assert not edges[0][0, ~known].any()
     far = np.s_[0, 52:, :8]  # what lies far from holes is found as without them
     np.testing.assert_array_equal(edges[0][far], edge_map(gray_image(image, "clean"), sigma)[far[1:]])
 
-    published = [edge_and_gray(picture, "published", sigma, known)[0] for picture in (image, other)]
+    published = [edge_and_gray(image, "published", sigma, known)[0] for image in (image, other)]
     np.testing.assert_array_equal(published[0][0], edge_map(gray_image(image, "published"), sigma))
     assert (published[0] != published[1])[0, known].any()

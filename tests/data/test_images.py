@@ -20,9 +20,9 @@ from src.data.images import (
 )
 from src.data.masks import read_mask, read_weights
 from src.errors import InputError
-from src.inference.picture_files import read_header, read_picture
+from src.inference.image_files import read_header, read_image
 
-# What the published preprocessing makes of one picture and one mask (github.com/Xiefan-Guo/CTSDG, def0274).
+# What the published preprocessing makes of one image and one mask (github.com/Xiefan-Guo/CTSDG, def0274).
 PARITY = Path(__file__).parents[1] / "fixtures" / "preprocessing"
 EVERY_VALUE = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
 
@@ -39,7 +39,7 @@ def save(image, path):
 
 
 @pytest.mark.parametrize(("case", "center_crop"), [("resize", 0), ("center_crop_178", 178)])
-def test_pictures_equal_the_published_preprocessing(case, center_crop):
+def test_images_equal_the_published_preprocessing(case, center_crop):
     image = load_image(PARITY / "images" / "000001.png", 256, center_crop)
     expected = np.load(PARITY / "expected.npz")[f"{case}.image_uint8"]
     np.testing.assert_array_equal(image.transpose(2, 0, 1), expected)
@@ -68,7 +68,7 @@ def test_luminance_is_pillows_gray_and_keeps_grays_of_any_depth():
 def test_list_images_is_sorted_at_any_depth_without_hidden_files(tmp_path, photo):
     for name in ("b.JPG", "a/z.png", "a.webp", ".hidden.png", ".thumbs/c.png", "a/b/c.Tiff", "._a.jpg"):
         save(photo, tmp_path / name)
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
     assert names == ["a.webp", "a/b/c.Tiff", "a/z.png", "b.JPG"]
     assert list_images(tmp_path / "b.JPG") == [tmp_path / "b.JPG"]
@@ -77,7 +77,7 @@ def test_list_images_is_sorted_at_any_depth_without_hidden_files(tmp_path, photo
 def test_list_images_explains_a_missing_or_empty_folder(tmp_path):
     with pytest.raises(InputError, match=r"nowhere does not exist"):
         list_images(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"holds no pictures \(\.jpg"):
+    with pytest.raises(InputError, match=r"holds no images \(\.jpg"):
         list_images(tmp_path)
 
 
@@ -89,7 +89,7 @@ def test_list_split_follows_the_partition_file(tmp_path, photo):
     assert [path.name for path in list_split(tmp_path, partition, "train")] == ["2.jpg", "3.jpg"]
     assert list_split(tmp_path, partition, "test") == [tmp_path / "img_align_celeba" / "1.jpg"]
     assert list_split(tmp_path, "", "test") == list_images(tmp_path)
-    with pytest.raises(InputError, match="names no val pictures"):
+    with pytest.raises(InputError, match="names no val images"):
         list_split(tmp_path, partition, "val")
 
 
@@ -115,7 +115,7 @@ def test_check_headers_names_broken_files(tmp_path, photo):
     check_headers(whole)
 
     text, empty = tmp_path / "text.png", tmp_path / "empty.png"
-    text.write_text("not a picture")
+    text.write_text("not an image")
     empty.write_bytes(b"")
     cut = [tmp_path / "cut.jpg", tmp_path / "cut.png"]
     for path, source in zip(cut, whole, strict=True):
@@ -136,7 +136,7 @@ def test_check_headers_accepts_bytes_behind_the_end(tmp_path, photo):
         check_headers([path])
 
 
-def test_check_headers_finds_pictures_smaller_than_the_crop(tmp_path, photo):
+def test_check_headers_finds_images_smaller_than_the_crop(tmp_path, photo):
     path = save(photo, tmp_path / "1.png")
     check_headers([path], center_crop=40)
     with pytest.raises(InputError, match=r"1\.png \(48x40 pixels, smaller than center_crop 41\)"):
@@ -164,10 +164,10 @@ def test_read_rgb_scales_sixteen_bits(tmp_path):
     np.testing.assert_array_equal(rgb, EVERY_VALUE)
 
 
-def test_unreadable_pictures_name_themselves(tmp_path, photo):
+def test_unreadable_images_name_themselves(tmp_path, photo):
     path = save(photo, tmp_path / "x.jpg")
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(InputError, match=r"x\.jpg cannot be read as a picture: image file is truncated"):
+    with pytest.raises(InputError, match=r"x\.jpg cannot be read as an image: image file is truncated"):
         read_rgb(path)
     floats = save(Image.fromarray(np.zeros((4, 4), np.float32)), tmp_path / "x.tif")
     with pytest.raises(InputError, match=r"x\.tif .* floating point"):
@@ -176,16 +176,16 @@ def test_unreadable_pictures_name_themselves(tmp_path, photo):
         read_rgb(tmp_path / "absent.png")
 
 
-def test_the_crop_must_fit_into_the_picture(tmp_path, photo):
+def test_the_crop_must_fit_into_the_image(tmp_path, photo):
     assert prepare_image(photo, 8, center_crop=40).shape == (8, 8, 3)
-    with pytest.raises(InputError, match=r"x\.png: center_crop 41 does not fit into a picture of 48x40"):
+    with pytest.raises(InputError, match=r"x\.png: center_crop 41 does not fit into an image of 48x40"):
         load_image(save(photo, tmp_path / "x.png"), 8, center_crop=41)
 
 
 def test_a_png_with_a_wrong_checksum_is_damaged_wherever_it_is_read(tmp_path, photo):
     path = damaged(save(photo, tmp_path / "x.png"))
-    for read in (read_rgb, lambda path: load_image(path, 8), read_mask, read_weights, read_header, read_picture):
-        with pytest.raises(InputError, match=r"x\.png cannot be read as a picture: broken PNG .*checksum in b'IDAT'"):
+    for read in (read_rgb, lambda path: load_image(path, 8), read_mask, read_weights, read_header, read_image):
+        with pytest.raises(InputError, match=r"x\.png cannot be read as an image: broken PNG .*checksum in b'IDAT'"):
             read(path)
 
 
@@ -205,7 +205,7 @@ def damaged(png: Path) -> Path:
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
 
 
-def test_what_is_a_picture_by_its_content_is_listed_whatever_its_suffix(tmp_path, photo):
+def test_what_is_a_image_by_its_content_is_listed_whatever_its_suffix(tmp_path, photo):
     photo.save(tmp_path / "a.jfif", "JPEG")
     photo.save(tmp_path / "b.gif")
     photo.save(tmp_path / "c", "WEBP")
@@ -223,7 +223,7 @@ def test_a_kind_that_cannot_be_read_says_its_name(tmp_path):
     with pytest.raises(InputError, match=r"a\.jpg \(HEIC, which Pillow does not read here"):
         check_headers([tmp_path / "a.jpg"])
     (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
-    with pytest.raises(InputError, match=r"b\.png cannot be read as a picture: damaged, though it begins as PNG"):
+    with pytest.raises(InputError, match=r"b\.png cannot be read as an image: damaged, though it begins as PNG"):
         read_rgb(tmp_path / "b.png")
 
 
@@ -252,7 +252,7 @@ def test_names_in_a_partition_file_match_however_accents_are_spelt(stored, writt
 
 
 @pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.tif", "x.webp"])
-def test_pictures_are_read_as_viewers_show_them_with_a_warning(name, tmp_path, photo, caplog):
+def test_images_are_read_as_viewers_show_them_with_a_warning(name, tmp_path, photo, caplog):
     exif = Image.Exif()
     exif[274] = 6
     options = {"lossless": True} if name == "x.webp" else {}
@@ -262,7 +262,7 @@ def test_pictures_are_read_as_viewers_show_them_with_a_warning(name, tmp_path, p
         shown = image.size if image.format == "TIFF" else image.size[::-1]
     assert read_rgb(tmp_path / name).size == shown == (40, 48)
     check_headers([tmp_path / name, save(photo, tmp_path / "plain.png")])
-    assert f"1 of 2 pictures, such as {tmp_path}/{name}, are turned as viewers show them" in caplog.text
+    assert f"1 of 2 images, such as {tmp_path}/{name}, are turned as viewers show them" in caplog.text
 
 
 def test_a_tag_that_is_nonsense_turns_nothing(tmp_path, photo, caplog):

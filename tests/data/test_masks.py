@@ -110,8 +110,8 @@ def test_only_a_sample_of_the_masks_is_decoded_but_every_header_read(tmp_path, c
     paths = [save(LEFT_HALF, tmp_path / f"{i}.png") for i in range(5)]
     save(np.full((4, 4), 100, np.uint8), paths[1])
     assert warnings_of(caplog, paths, sample_size=3) == []  # looks at 0, 2 and 4
-    paths[3].write_text("not a picture")
-    with pytest.raises(InputError, match=r"3\.png \(not a picture file\)"):
+    paths[3].write_text("not an image")
+    with pytest.raises(InputError, match=r"3\.png \(not an image file\)"):
         check_masks(paths, sample_size=3)
 
 
@@ -168,22 +168,22 @@ def test_a_mask_of_several_pages_says_so(tmp_path, caplog):
     for name in ("m.tif", "m.gif"):
         page.save(tmp_path / name, save_all=True, append_images=[Image.new("L", page.size)])
         (message,) = warnings_of(caplog, [tmp_path / name])
-        assert message.endswith(f"such as {tmp_path}/{name}, hold several pictures, of which the first is taken.")
+        assert message.endswith(f"such as {tmp_path}/{name}, hold several images, of which the first is taken.")
         np.testing.assert_array_equal(read_mask(tmp_path / name), LEFT_HALF > 0)
 
 
-def test_a_picture_in_the_place_of_a_mask_is_refused(tmp_path):
+def test_a_image_in_the_place_of_a_mask_is_refused(tmp_path):
     photo = np.asarray(Image.fromarray(data.astronaut()).resize((64, 64)))
     hole = np.zeros((64, 64), bool)
     hole[20:40, 20:40] = True
     gray = np.repeat(photo.mean(2, keepdims=True), 3, axis=2).astype(np.uint8)
     red = np.where(hole[..., None], np.uint8([255, 0, 0]), gray)
     on_white = np.where(hole[..., None], np.uint8([255, 0, 0]), np.uint8(255))
-    erased = [np.dstack([picture, np.where(hole, 0, 255).astype(np.uint8)]) for picture in (photo, gray)]
-    for picture in (photo, red, on_white, *erased):
-        path = save(picture, tmp_path / "m.png")
+    erased = [np.dstack([image, np.where(hole, 0, 255).astype(np.uint8)]) for image in (photo, gray)]
+    for image in (photo, red, on_white, *erased):
+        path = save(image, tmp_path / "m.png")
         for read in (read_mask, read_weights):
-            with pytest.raises(InputError, match=r"m\.png is no mask but a picture, or painted in colours; a mask"):
+            with pytest.raises(InputError, match=r"m\.png is no mask but an image, or painted in colours; a mask"):
                 read(path)
     with pytest.raises(InputError, match=r"m\.png is no mask"):
         check_masks([path])
@@ -194,7 +194,7 @@ def test_colours_that_are_as_good_as_black_and_white_are_a_mask(tmp_path):
     np.testing.assert_array_equal(read_mask(save(yellow, tmp_path / "m.png")), LEFT_HALF > 0)
 
 
-def test_a_mask_is_turned_with_its_picture_where_only_the_stored_size_is_its_own(tmp_path):
+def test_a_mask_is_turned_with_its_image_where_only_the_stored_size_is_its_own(tmp_path):
     exif = Image.Exif()
     exif[274] = 6
     Image.new("RGB", (8, 4)).save(tmp_path / "p.jpg", exif=exif)  # viewers show 4 x 8
@@ -203,5 +203,5 @@ def test_a_mask_is_turned_with_its_picture_where_only_the_stored_size_is_its_own
     shown = np.rot90(hole, -1)
     for stored in (hole, shown):
         path = save(stored, tmp_path / "m.png")
-        known = load_mask(path, 8, picture=tmp_path / "p.jpg")[0]
+        known = load_mask(path, 8, image=tmp_path / "p.jpg")[0]
         np.testing.assert_array_equal(known == 0, np.repeat(shown, 2, axis=1))

@@ -1,4 +1,4 @@
-"""demo.py with the toy model beside the others, so that a picture takes a moment: python -m tests.demo.serve ..."""
+"""demo.py with the toy model beside the others, so that an image takes a moment: python -m tests.demo.serve ..."""
 
 import demo
 from model_utils.entry import run

@@ -1,4 +1,4 @@
-"""POST /api/fill of a running server: pictures in, filled pictures out, and nothing else gets through."""
+"""POST /api/fill of a running server: images in, filled images out, and nothing else gets through."""
 
 import io
 import json
@@ -21,9 +21,9 @@ httpx = pytest.importorskip("httpx", reason="pip install -r requirements-demo-te
 SIZE = 200, 150
 
 
-def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -42,13 +42,13 @@ def mask(width: int = SIZE[0], height: int = SIZE[1]) -> bytes:
     return encoded(Image.fromarray(hole(width, height)), "PNG")
 
 
-def post(server: Server, picture: bytes, mask: bytes | None = None, name: str = "photo.png", **fields: str):
-    files = {"picture": (name, picture)} | ({} if mask is None else {"mask": ("mask.png", mask)})
+def post(server: Server, image: bytes, mask: bytes | None = None, name: str = "photo.png", **fields: str):
+    files = {"picture": (name, image)} | ({} if mask is None else {"mask": ("mask.png", mask)})
     return httpx.post(f"{server.url}/api/fill", files=files, data=fields, timeout=120)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "WebP", "JPEG"])
-def test_a_picture_comes_back_filled_in_its_own_format(server, kind):
+def test_a_image_comes_back_filled_in_its_own_format(server, kind):
     options = {"lossless": True} if kind == "WebP" else {}
     answer = post(server, encoded(photo(), kind, **options), mask(), name="Grüße von uns.Foto")
     assert answer.status_code == 200
@@ -63,11 +63,11 @@ def test_a_picture_comes_back_filled_in_its_own_format(server, kind):
 
 
 def test_fifty_calls_from_four_clients_leave_no_memory_behind(server):
-    picture, holes = encoded(photo(450, 300), "PNG"), mask(450, 300)
+    image, holes = encoded(photo(450, 300), "PNG"), mask(450, 300)
     calls = ThreadPoolExecutor(4)
 
     def memory_after(count: int) -> int:
-        answers = list(calls.map(lambda _: post(server, picture, holes), range(count)))
+        answers = list(calls.map(lambda _: post(server, image, holes), range(count)))
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.content for answer in answers}) == 1
         return server.memory()
@@ -89,7 +89,7 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes], data: bytes = b"\
 PNG, JPEG, TIFF = (encoded(photo(), kind) for kind in ("PNG", "JPEG", "TIFF"))
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'
 ROTATED = encoded(photo(), "TIFF", compression="tiff_lzw")
-HOSTILE = {  # what it is: picture, mask, name
+HOSTILE = {  # what it is: image, mask, name
     "a bomb of pixels": (png(50_000, 50_000, data=bytes(10**6)), mask(), "a.png"),
     "a bomb within Pillow's limit": (png(12_000, 12_000, data=bytes(10**6)), mask(), "a.png"),
     "a bomb of text": (png(*SIZE, (b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8)))), mask(), "a.png"),
@@ -106,7 +106,7 @@ HOSTILE = {  # what it is: picture, mask, name
     "half a mask": (PNG, mask()[:60], "a.png"),
     "a header alone": (PNG[:8], mask(), "a.png"),
     "nothing": (b"", mask(), "a.png"),
-    "a text": (b"not a picture\n" * 99, mask(), "a.png"),
+    "a text": (b"not an image\n" * 99, mask(), "a.png"),
     "an SVG": (SVG, mask(), "a.svg"),
     "an SVG by another name": (SVG, mask(), "a.png"),
     "a script of PostScript": (
@@ -139,7 +139,7 @@ def test_what_is_hostile_or_broken_is_refused_in_one_line(server, kind):
     assert server.process.poll() is None
 
 
-def test_exif_nonsense_in_a_sound_picture_does_no_harm(server):
+def test_exif_nonsense_in_a_sound_image_does_no_harm(server):
     exif = Image.Exif()
     exif[274] = 4711
     answer = post(server, encoded(photo(), "PNG", exif=exif.tobytes() + b"\xff" * 99), mask())
@@ -158,13 +158,13 @@ def limited(packages, toy_checkpoint, tmp_path_factory) -> Iterator[Server]:
 def test_what_is_too_large_is_refused(limited):
     answer = post(limited, encoded(Image.new("L", (6001, 4000)), "PNG"), mask())
     assert (answer.status_code, one_line(answer.text)) == (400, True)
-    assert "the picture has 6001x4000 pixels; at most 24 million are taken" in answer.text
+    assert "the image has 6001x4000 pixels; at most 24 million are taken" in answer.text
     too_large = 413, "error: more than 1 MB were sent, which is the limit\n"
     answer = post(limited, bytes(2 * 10**6), mask())
     assert (answer.status_code, answer.text) == too_large
 
     def pieces() -> Iterator[bytes]:  # whose length is not announced
-        yield b'--a\r\ncontent-disposition: form-data; name="picture"; filename="a.png"\r\n\r\n'
+        yield b'--a\r\ncontent-disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
         for _ in range(11):
             yield bytes(10**5)
 
@@ -181,7 +181,7 @@ def test_it_ends_while_it_fills_without_a_traceback(limited):
         call.start()
     while len(answers) < 2:  # one is filled, one waits, two are too many
         time.sleep(0.1)
-    assert {answer.text for answer in answers} == {"error: 1 pictures are waiting; try again later\n"}
+    assert {answer.text for answer in answers} == {"error: 1 images are waiting; try again later\n"}
     code, errors = limited.stop(signal.SIGTERM)
     for call in calls:
         call.join()

@@ -30,7 +30,7 @@ class BlockedFiller(Filler):
 
 def test_who_leaves_while_waiting_leaves_the_place_to_others(tmp_path):
     def task():
-        return Task(tmp_path / "picture.png", tmp_path / "mask.png", CHOICE)
+        return Task(tmp_path / "image.png", tmp_path / "mask.png", CHOICE)
 
     filler = BlockedFiller(with_defaults(Limits, max_waiting=1))
     running = filler.submit(task())
@@ -38,7 +38,7 @@ def test_who_leaves_while_waiting_leaves_the_place_to_others(tmp_path):
     for _ in range(3):
         assert filler.submit(task()).cancel()
     waiting = filler.submit(task())
-    with pytest.raises(Busy, match="1 pictures are waiting"):
+    with pytest.raises(Busy, match="1 images are waiting"):
         filler.submit(task())
     filler.leave.set()
     running.result(60), waiting.result(60)

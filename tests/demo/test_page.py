@@ -106,7 +106,7 @@ def noise(path: Path, width: int, height: int, **options: object) -> np.ndarray:
     return pixels
 
 
-def test_a_painted_picture_is_filled_and_downloaded_with_its_known_pixels(visit, tmp_path):
+def test_a_painted_image_is_filled_and_downloaded_with_its_known_pixels(visit, tmp_path):
     pixels = noise(tmp_path / "my photo.tif", 300, 200)
     visitor = visit()
     name, filled = visitor.fill_painted(tmp_path / "my photo.tif")
@@ -147,14 +147,14 @@ def test_an_uploaded_mask_takes_the_place_of_painting(visit, tmp_path):
     np.testing.assert_array_equal((np.asarray(filled) != pixels).any(axis=2), hole)
 
 
-def test_a_picture_of_one_pixel(visit, tmp_path):
+def test_a_image_of_one_pixel(visit, tmp_path):
     Image.new("RGB", (1, 1), "red").save(tmp_path / "one.png")
     name, filled = visit().fill_painted(tmp_path / "one.png")
     assert (name, filled.size) == ("one_filled.png", (1, 1))
     assert filled.getpixel((0, 0)) != (255, 0, 0)
 
 
-def test_a_picture_of_24_million_pixels(visit, tmp_path):
+def test_a_image_of_24_million_pixels(visit, tmp_path):
     pixels = np.zeros((4000, 6000, 3), np.uint8)
     pixels[::8] = np.arange(18000).reshape(6000, 3) % 251
     Image.fromarray(pixels).save(tmp_path / "large.png", compress_level=1)
@@ -164,21 +164,21 @@ def test_a_picture_of_24_million_pixels(visit, tmp_path):
     assert 0.0001 < changed.mean() < 0.05
 
 
-def test_a_text_file_and_a_fill_without_a_picture_are_answered_in_words(visit, tmp_path):
-    (tmp_path / "text.png").write_text("no picture")
+def test_a_text_file_and_a_fill_without_a_image_are_answered_in_words(visit, tmp_path):
+    (tmp_path / "text.png").write_text("no image")
     visitor = visit()
     visitor.fill()
-    assert "Open a picture first, or choose an example." in visitor.said()
+    assert "Open an image first, or choose an example." in visitor.said()
     visitor = visit()
     visitor.page.set_input_files("#open input[type=file]", tmp_path / "text.png")
-    assert "The picture is no PNG, JPEG, WebP, TIFF or BMP file; save it as one of them." in visitor.said()
+    assert "The image is no PNG, JPEG, WebP, TIFF or BMP file; save it as one of them." in visitor.said()
     visitor.choose_example()  # and goes on
 
 
-def test_two_visitors_at_once_get_their_own_pictures(visit, tmp_path):
-    visitors, pictures = [visit(), visit()], []
+def test_two_visitors_at_once_get_their_own_images(visit, tmp_path):
+    visitors, images = [visit(), visit()], []
     for i, visitor in enumerate(visitors):
-        pictures.append(noise(tmp_path / f"{i}.png", 100 + 20 * i, 80))
+        images.append(noise(tmp_path / f"{i}.png", 100 + 20 * i, 80))
         visitor.open(tmp_path / f"{i}.png")
         visitor.paint()
     for visitor in visitors:
@@ -186,10 +186,10 @@ def test_two_visitors_at_once_get_their_own_pictures(visit, tmp_path):
     for i, visitor in enumerate(visitors):
         name, filled = visitor.result()
         assert (name, filled.size) == (f"{i}_filled.png", (100 + 20 * i, 80))
-        assert (np.asarray(filled) == pictures[i]).all(axis=2).mean() > 0.1
+        assert (np.asarray(filled) == images[i]).all(axis=2).mean() > 0.1
 
 
-def test_a_pasted_picture_is_opened(visit):
+def test_a_pasted_image_is_opened(visit):
     visitor = visit()
     visitor.page.evaluate(
         """async () => {
@@ -204,7 +204,7 @@ def test_a_pasted_picture_is_opened(visit):
     visitor.page.wait_for_selector("#note strong:text-is('pasted.png')")
 
 
-def test_stop_ends_a_picture_and_the_next_one_is_filled(visit, tmp_path):
+def test_stop_ends_a_image_and_the_next_one_is_filled(visit, tmp_path):
     Image.new("RGB", (6000, 4000)).save(tmp_path / "large.png", compress_level=1)
     Image.new("L", (6000, 4000), 255).save(tmp_path / "mask.png", compress_level=1)
     visitor = visit()

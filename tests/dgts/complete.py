@@ -1,4 +1,4 @@
-"""python -m tests.dgts.complete CHECKPOINT THREADS OUTPUT.npz: small pictures and orders, on so many threads."""
+"""python -m tests.dgts.complete CHECKPOINT THREADS OUTPUT.npz: small images and orders, on so many threads."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The algorithm of DGTS as published, for one picture: lists of tokens that grow, in NumPy and float64.
+"""The algorithm of DGTS as published, for one image: lists of tokens that grow, in NumPy and float64.
 
 Slow and plain, to check the fixed-shape cells against at small widths.
 """

@@ -61,7 +61,7 @@ def test_examples_hold_all_kinds_of_masks():
         assert low <= found <= high
 
 
-def test_a_checkpoint_completes_pictures_whatever_the_hole(checkpoint):
+def test_a_checkpoint_completes_images_whatever_the_hole(checkpoint):
     arrays = example_inputs(INFO, 5)
     inpainter = Inpainter(checkpoint, batch_size=5)
     assert (inpainter.info, inpainter.inputs, inpainter.edge_mode) == (INFO, ("image", "mask"), None)
@@ -88,7 +88,7 @@ def test_how_to_run_may_be_chosen_and_what_was_learnt_not(checkpoint):
 def test_the_upsampler_is_beside_the_generator_or_named(files, tmp_path):
     shutil.move(files / "upsampler.ckpt", tmp_path / "upsampler.ckpt")
     line = refusal(files)
-    assert line.startswith(f"{files}/generator.ckpt makes small pictures, and there is no upsampler.ckpt beside it")
+    assert line.startswith(f"{files}/generator.ckpt makes small images, and there is no upsampler.ckpt beside it")
     for path in (tmp_path, tmp_path / "upsampler.ckpt"):
         Inpainter(files, chosen={"upsampler_path": str(path)})
     assert "upsampler.ckpt does not exist" in refusal(files, {"upsampler_path": str(files)})
@@ -113,8 +113,8 @@ def test_files_that_do_not_fit(files):
 
 
 @pytest.fixture
-def pictures(tmp_path) -> dict[str, Path]:
-    """A picture with its mask, in folders."""
+def images(tmp_path) -> dict[str, Path]:
+    """An image with its mask, in folders."""
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
     rng = np.random.default_rng(0)
@@ -125,9 +125,9 @@ def pictures(tmp_path) -> dict[str, Path]:
     return {name: tmp_path / name for name in ("images", "masks")}
 
 
-def test_eval_and_infer(checkpoint, pictures, tmp_path, capsys):
+def test_eval_and_infer(checkpoint, images, tmp_path, capsys):
     shared = {"checkpoint_path": checkpoint, "mode": "pynative"}
-    images, masks = pictures.values()
+    images, masks = images.values()
     run(
         eval_py.main,
         words(shared | {"data_root": images, "eval_masks_root": masks, "output_path": tmp_path / "table"}),
@@ -137,9 +137,9 @@ def test_eval_and_infer(checkpoint, pictures, tmp_path, capsys):
     shared |= {"image": images, "mask": masks}
     run(infer_py.main, words(shared | {"output": tmp_path / "out"}))
     files = (images, tmp_path / "out", masks)
-    picture, filled, mask = (np.asarray(Image.open(folder / "a.png")) for folder in files)
-    np.testing.assert_array_equal(filled[mask == 0], picture[mask == 0])
-    assert (filled != picture).any()
+    image, filled, mask = (np.asarray(Image.open(folder / "a.png")) for folder in files)
+    np.testing.assert_array_equal(filled[mask == 0], image[mask == 0])
+    assert (filled != image).any()
 
     for option, value in (("sigma", 3), ("edge_mode", "clean")):
         with pytest.raises(SystemExit) as stop:
@@ -151,7 +151,7 @@ def test_eval_and_infer(checkpoint, pictures, tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def mindir(checkpoint, tmp_path_factory) -> Path:
-    """Exported with its parts, for two pictures at once; see the fixture of CTSDG."""
+    """Exported with its parts, for two images at once; see the fixture of CTSDG."""
     path = tmp_path_factory.mktemp("exported") / "small.mindir"
     options = {"checkpoint_path": checkpoint, "output_path": path, "export_batch_size": 2, "export_parts": "true"}
     command = [sys.executable, ROOT / "export.py", *words(options)]
@@ -242,7 +242,7 @@ def test_parts_as_onnx_files(runtime, onnx_files, checkpoint):
 
 @pytest.mark.slow
 def test_the_order_by_confidence_in_an_onnx_file(checkpoint, tmp_path):
-    """Four loops one after the other, of which many pictures run some for no round."""
+    """Four loops one after the other, of which many images run some for no round."""
     require_packages()
     path = tmp_path / "small.mindir"
     options = {"checkpoint_path": checkpoint, "output_path": path, "fill_order": "confidence"}

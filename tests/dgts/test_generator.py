@@ -62,7 +62,7 @@ COMB[:, ::8, SIDE // 2 :] = 0
 
 @pytest.fixture(scope="module")
 def batch():
-    """Five pictures with masks of very different kinds."""
+    """Five images with masks of very different kinds."""
     rng = np.random.default_rng(1)
     images = rng.uniform(-1, 1, (5, 3, SIDE, SIDE)).astype(np.float32)
     masks = np.stack([draw_mask(rng, SIDE, 0.2, 0.4), square(40, 100), NO_HOLE, ALL_HOLE, COMB])

@@ -1,4 +1,4 @@
-"""The whole of DGTS at full width, as a user runs it, gives the published pictures; and what an exported file gives."""
+"""The whole of DGTS at full width, as a user runs it, gives the published images; and what an exported file gives."""
 
 import os
 import shutil
@@ -14,15 +14,15 @@ from src.inference.mindspore_runtime import load_mindir
 from tests.command_line import ROOT, call
 from tests.dgts.conftest import DATA
 from tests.onnx_files import RUNTIMES, from_mindir, require_packages
-from tests.parity.pictures import assert_completed
+from tests.parity.images import assert_completed
 
-CASES = (0, 1, 2)  # picture i mod 2 with mask i
+CASES = (0, 1, 2)  # image i mod 2 with mask i
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    """A folder images/ and a folder masks/ with the pictures of the three cases."""
+def images(tmp_path_factory) -> Path:
+    """A folder images/ and a folder masks/ with the images of the three cases."""
     folder = tmp_path_factory.mktemp("cases")
     for name in ("images", "masks"):
         (folder / name).mkdir()
@@ -40,28 +40,28 @@ def exported(published, tmp_path_factory) -> Path:
     return path
 
 
-def assert_published(checkpoint: Path, pictures: Path, output: Path, **options: object) -> None:
+def assert_published(checkpoint: Path, images: Path, output: Path, **options: object) -> None:
     call(
         "infer.py",
         model="dgts",
         checkpoint_path=checkpoint,
-        image=pictures / "images",
-        mask=pictures / "masks",
+        image=images / "images",
+        mask=images / "masks",
         output=output,
         **options,
     )
     for i in CASES:
-        original, mask = (pictures / folder / f"{i}.png" for folder in ("images", "masks"))
+        original, mask = (images / folder / f"{i}.png" for folder in ("images", "masks"))
         assert_completed(output / f"{i}.png", DATA / f"completed_{i:02d}.png", original, mask, levels=3)
 
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"])
-def test_converted_weights_give_the_published_pictures(published, pictures, mode, tmp_path):
-    assert_published(published, pictures, tmp_path / "out", mode=mode)
+def test_converted_weights_give_the_published_images(published, images, mode, tmp_path):
+    assert_published(published, images, tmp_path / "out", mode=mode)
 
 
-def test_so_does_the_exported_file(exported, pictures, tmp_path):
-    assert_published(exported, pictures, tmp_path / "out")
+def test_so_does_the_exported_file(exported, images, tmp_path):
+    assert_published(exported, images, tmp_path / "out")
 
 
 def test_the_exported_generator_fills_in_the_recorded_order(exported):
@@ -87,8 +87,8 @@ def onnx_files(exported, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_so_does_the_onnx_file(runtime, onnx_files, pictures, tmp_path):
-    assert_published(onnx_files, pictures, tmp_path / "out", runtime=runtime)
+def test_so_does_the_onnx_file(runtime, onnx_files, images, tmp_path):
+    assert_published(onnx_files, images, tmp_path / "out", runtime=runtime)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

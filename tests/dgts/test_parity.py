@@ -64,7 +64,7 @@ def recorded() -> dict:
 
 @pytest.fixture(scope="module")
 def batch() -> tuple[np.ndarray, np.ndarray]:
-    """The first picture with each mask, as the data pipeline prepares them."""
+    """The first image with each mask, as the data pipeline prepares them."""
     image = normalise(load_image(DATA / "images" / "00.png", 256))
     masks = [resize_mask(read_mask(DATA / "masks" / f"{i:02d}.png"), 256) for i in MASKS]
     return np.stack([image] * len(MASKS)), np.stack(masks)
@@ -93,7 +93,7 @@ def test_tokens_and_reference_tokens_are_the_published_ones(generator, batch, re
 
 
 def assert_completed(completed: np.ndarray, recorded: dict, i: int) -> None:
-    """The official output is zero in fully known patches; there ours is the picture."""
+    """The official output is zero in fully known patches; there ours is the image."""
     fully_known = np.kron(recorded[f"test{i}.known_count"].reshape(8, 8) == 64, np.ones((8, 8))) == 1
     expected = np.where(fully_known, recorded["image"][0][:, ::4, ::4], recorded[f"test{i}.output"][0])
     np.testing.assert_allclose(completed, expected, rtol=0, atol=TOLERANCE)
@@ -115,7 +115,7 @@ def test_the_three_masks_as_one_batch_give_the_same(generator, batch, recorded):
         assert_completed(completed.asnumpy()[i], recorded, i)
 
 
-def test_known_pixels_is_the_recorded_order_and_gives_the_recorded_pictures(generator, batch):
+def test_known_pixels_is_the_recorded_order_and_gives_the_recorded_images(generator, batch):
     expected = np.load(DATA / "end_to_end.npz")
     second = normalise(load_image(DATA / "images" / "01.png", 256))
     images = np.stack([batch[0][0], second, batch[0][0]])
@@ -168,7 +168,7 @@ def training(published, recorded) -> tuple[Generator, Gradients]:
 
 @pytest.fixture(scope="module")
 def training_batch(batch, recorded) -> tuple[Tensor, Tensor]:
-    """Both pictures with the second mask."""
+    """Both images with the second mask."""
     return Tensor(recorded["image"]), Tensor(np.stack([batch[1][1]] * 2))
 
 

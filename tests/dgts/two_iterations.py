@@ -26,7 +26,7 @@ def main(checkpoint: str, vgg19: str, output: str) -> None:
     np.testing.assert_array_equal(masked_input(image, mask).asnumpy(), recorded["masked"])
     model = UpsamplerTraining(config)
     model.load(checkpoint)
-    model.small_pictures = lambda *_: low
+    model.small_images = lambda *_: low
     model.start_stage(1)
 
     results = {}

@@ -12,7 +12,7 @@ WIDTH, HEIGHT = PANEL[0] + MARGIN[0] + 16, PANEL[1] + 2 * MARGIN[1]
 
 
 def draw(folder, **columns):
-    """The picture of these columns, or None."""
+    """The image of these columns, or None."""
     with open(folder / "metrics.csv", "w", newline="") as file:
         csv.writer(file).writerows([columns, *zip(*columns.values(), strict=True)])
     draw_curves(folder / "metrics.csv", folder / "losses.png")
@@ -20,36 +20,36 @@ def draw(folder, **columns):
     return np.asarray(Image.open(path)) if path.exists() else None
 
 
-def curve_heights(picture) -> np.ndarray:
+def curve_heights(image) -> np.ndarray:
     """Where the strong curve is in each column of a panel's plot that it crosses."""
-    strong = (picture == (25, 80, 160)).all(axis=2)
+    strong = (image == (25, 80, 160)).all(axis=2)
     columns = np.flatnonzero(strong.any(axis=0))
     return np.array([np.flatnonzero(strong[:, x]).mean() for x in columns])
 
 
 def test_one_panel_for_each_loss_in_use(tmp_path):
     half = {"iteration": [1, 2], "stage": [1, 2], "seconds_per_iteration": [9, 9], "loss_style": [0, 0]}
-    picture = draw(tmp_path, **half, loss_hole=[2, 1], generator_loss=[3, 1], discriminator_loss=[1, 2], loss_x=[-1, 1])
-    assert picture.shape == (2 * HEIGHT, 3 * WIDTH, 3)  # four panels, three to a row
-    panels = [picture[y : y + HEIGHT, x : x + WIDTH] for y in (0, HEIGHT) for x in (0, WIDTH, 2 * WIDTH)]
+    image = draw(tmp_path, **half, loss_hole=[2, 1], generator_loss=[3, 1], discriminator_loss=[1, 2], loss_x=[-1, 1])
+    assert image.shape == (2 * HEIGHT, 3 * WIDTH, 3)  # four panels, three to a row
+    panels = [image[y : y + HEIGHT, x : x + WIDTH] for y in (0, HEIGHT) for x in (0, WIDTH, 2 * WIDTH)]
     assert [bool((panel != 255).any()) for panel in panels] == [True, True, True, True, False, False]
 
 
 def test_a_falling_loss_is_a_falling_curve(tmp_path):
-    picture = draw(tmp_path, iteration=range(1, 101), loss_hole=np.geomspace(100, 1, 100))
-    heights = curve_heights(picture)
-    assert np.all(np.diff(heights) >= 0)  # rows of a picture count downwards
+    image = draw(tmp_path, iteration=range(1, 101), loss_hole=np.geomspace(100, 1, 100))
+    heights = curve_heights(image)
+    assert np.all(np.diff(heights) >= 0)  # rows of an image count downwards
     middle = heights[len(heights) // 2]
     assert middle == pytest.approx(MARGIN[1] + PANEL[1] / 2, abs=3)  # the axis is logarithmic
 
 
 @pytest.mark.parametrize("values", [[2, 2, 2], [0, 1, 0], [-1, -2, 3], [1e-12, 1e12, 1]])
-def test_any_finite_values_have_a_picture(tmp_path, values):
+def test_any_finite_values_have_a_image(tmp_path, values):
     assert draw(tmp_path, iteration=[1, 2, 3], loss_hole=values).shape == (HEIGHT, 3 * WIDTH, 3)
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_no_picture_of_fewer_than_two_rows(tmp_path, count):
+def test_no_image_of_fewer_than_two_rows(tmp_path, count):
     assert draw(tmp_path, iteration=[1][:count], loss_hole=[1][:count]) is None
 
 

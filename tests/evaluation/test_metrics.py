@@ -50,7 +50,7 @@ def test_zoo_scores_by_hand():
     assert ssim(composite, truth) == pytest.approx((flat + 2) / 3)
 
 
-def test_edge_connect_scores_gray_pictures_with_wide_uniform_windows(pair):
+def test_edge_connect_scores_gray_images_with_wide_uniform_windows(pair):
     composite, truth = pair
     protocol = PROTOCOLS["edge_connect"]
     gray_composite, gray_truth = rgb2gray(composite), rgb2gray(truth)
@@ -62,7 +62,7 @@ def test_edge_connect_scores_gray_pictures_with_wide_uniform_windows(pair):
     assert mae(composite, truth, protocol) == pytest.approx(expected)
 
 
-def test_lbam_has_constants_of_one_for_pictures_of_255_and_zeros_around_them(pair):
+def test_lbam_has_constants_of_one_for_images_of_255_and_zeros_around_them(pair):
     weights = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
     weights /= weights.sum()
 
@@ -78,7 +78,7 @@ def test_lbam_has_constants_of_one_for_pictures_of_255_and_zeros_around_them(pai
     assert psnr(*pair, PROTOCOLS["lbam"]) == psnr(*pair)
 
 
-def test_the_protocols_score_the_same_pictures_differently(pair):
+def test_the_protocols_score_the_same_images_differently(pair):
     scores = sorted(ssim(*pair, protocol) for protocol in PROTOCOLS.values())
     assert np.diff(scores).min() > 0.005
     assert scores[0] == ssim(*pair, PROTOCOLS["lbam"])
@@ -87,7 +87,7 @@ def test_the_protocols_score_the_same_pictures_differently(pair):
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_a_perfect_picture_counts_as_100_decibels(pair, name):
+def test_a_perfect_image_counts_as_100_decibels(pair, name):
     _, truth = pair
     protocol = get_protocol(name)
     assert psnr(truth, truth, protocol) == 100
@@ -98,9 +98,9 @@ def test_a_perfect_picture_counts_as_100_decibels(pair, name):
     assert (psnr(black, black, protocol), mae(black, black, protocol)) == (100, 0)
 
 
-def test_a_window_larger_than_the_picture_is_an_input_error():
+def test_a_window_larger_than_the_image_is_an_input_error():
     small = np.zeros((50, 64, 3))
-    with pytest.raises(InputError, match="edge_connect needs pictures of at least 51x51 pixels, not 64x50"):
+    with pytest.raises(InputError, match="edge_connect needs images of at least 51x51 pixels, not 64x50"):
         ssim(small, small, PROTOCOLS["edge_connect"])
     with pytest.raises(ValueError, match="differ in shape"):
         psnr(small, small[:-1])
@@ -137,7 +137,7 @@ def test_every_hole_ratio_falls_in_exactly_one_bucket():
         scores.add(Score("x", 1.01, 30, 0.9, 0.01))
 
 
-def test_means_are_per_picture():
+def test_means_are_per_image():
     scores = Scores()
     scores.add(Score("a", 0.1, 20, 0.5, 0.1))
     scores.add(Score("b", 0.2, 40, 0.7, 0.3))
@@ -155,7 +155,7 @@ def test_scores_that_are_no_numbers_are_refused():
         Scores().add(Score("a", 0.1, float("nan"), 1, 0))
 
 
-def test_the_table_names_its_protocol_and_its_perfect_pictures():
+def test_the_table_names_its_protocol_and_its_perfect_images():
     ours, telea = Scores(), Scores()
     ours.add(Score("a", 0.1, 35, 0.98, 0.01))
     telea.add(Score("a", 0.1, 100, 1, 0))
@@ -166,7 +166,7 @@ def test_the_table_names_its_protocol_and_its_perfect_pictures():
     assert "| overall | telea | 100.00 | 1.0000 | 0.0000 | 1 |" in lines
     assert "| >60% | ctsdg | - | - | - | 0 |" in lines
     assert "Protocol `zoo`" in lines[-2]
-    assert lines[-1] == "Perfect pictures count as PSNR 100: 1 of telea."
+    assert lines[-1] == "Perfect images count as PSNR 100: 1 of telea."
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -89,7 +89,7 @@ def test_fid_is_the_references(tmp_path, monkeypatch):
     assert expected.std() > 0.01
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
-    for number in (3, 30):  # features: fewer than pictures, and more
+    for number in (3, 30):  # features: fewer than images, and more
         a, b = (part[:, :: 2048 // number].astype(float) for part in (found[:4], found[3:]))
         moments = [moment for part in (a, b) for moment in (part.mean(axis=0), np.cov(part, rowvar=False))]
         reference_distance = fid_score.calculate_frechet_distance(*moments)
@@ -111,7 +111,7 @@ def test_frechet_distance_by_hand():
     )
 
 
-def test_lpips_is_0_for_equal_pictures_and_grows_with_noise(mode):
+def test_lpips_is_0_for_equal_images_and_grows_with_noise(mode):
     image, noise = photos(64)[:1], np.random.default_rng(0).standard_normal((1, 3, 64, 64)).astype(np.float32)
     cell = with_rule_weights("lpips")
     distances = [float(cell(Tensor(image), Tensor(image + share * noise)).asnumpy()[0]) for share in (0, 0.05, 0.5)]
@@ -143,7 +143,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
         load_networks(["fid"], str(tmp_path))
 
 
-def test_fid_needs_two_pictures():
+def test_fid_needs_two_images():
     scores, features = Scores(["psnr", "fid"]), np.eye(3, 2048, dtype=np.float32)
     scores.add(Score("a", 0.1, 30, 0.9, 0.01, features=(features[0], features[1])))
     assert scores.summary()["overall"] == {"psnr": 30, "fid": None, "count": 1}
@@ -156,7 +156,7 @@ def test_fid_needs_two_pictures():
 
 @pytest.fixture
 def options(checkpoint, tmp_path) -> dict:
-    """Three pictures whose masks fall in two buckets."""
+    """Three images whose masks fall in two buckets."""
     for folder in ("pictures", "masks"):
         (tmp_path / folder).mkdir()
     for i, photo in enumerate(photos(128)[:3]):
@@ -184,7 +184,7 @@ def test_eval_reports_them(options, tmp_path):
     assert metrics["overall"]["fid"] != metrics["buckets"]["0-20%"]["fid"] > 0
     assert metrics["baselines"]["telea"]["overall"]["fid"] > 0
     table = (tmp_path / "scores" / "metrics.md").read_text().splitlines()
-    assert table[0] == "| Hole | Method | PSNR | LPIPS | FID | Pictures |"
+    assert table[0] == "| Hole | Method | PSNR | LPIPS | FID | Images |"
     assert table[4].startswith("| 20-40% | ctsdg |")
     assert table[4].endswith("| - | 1 |")
 

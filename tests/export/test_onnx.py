@@ -81,15 +81,15 @@ def test_threads_may_share_a_network(runtime, onnx_file):
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_infer_needs_no_mindspore(runtime, onnx_file, tmp_path):
     rng = np.random.default_rng(0)
-    Image.fromarray(rng.integers(0, 256, (128, 128, 3), np.uint8)).save(tmp_path / "picture.png")
+    Image.fromarray(rng.integers(0, 256, (128, 128, 3), np.uint8)).save(tmp_path / "image.png")
     mask = np.zeros((128, 128), np.uint8)
     mask[20:70, 30:80] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     options = {"checkpoint_path": onnx_file, "runtime": runtime, "output": tmp_path / "out.png"}
-    options |= {"image": tmp_path / "picture.png", "mask": tmp_path / "mask.png"}
+    options |= {"image": tmp_path / "image.png", "mask": tmp_path / "mask.png"}
     code = "import runpy, sys; sys.modules['mindspore'] = None; runpy.run_path('infer.py', run_name='__main__')"
     subprocess.run([sys.executable, "-c", code, *words(options)], cwd=ROOT, check=True)
-    before, after = (np.asarray(Image.open(tmp_path / name)) for name in ("picture.png", "out.png"))
+    before, after = (np.asarray(Image.open(tmp_path / name)) for name in ("image.png", "out.png"))
     np.testing.assert_array_equal(before[mask == 0], after[mask == 0])
     assert (before[mask > 0] != after[mask > 0]).any()
 
@@ -230,7 +230,7 @@ def test_rows_agree_with_mindspore(runtime, save, rand):
 
 
 class Fold(nn.Cell):
-    """Blocks of (2, 3) channels, of that kernel, stride and padding, folded to a picture of that size."""
+    """Blocks of (2, 3) channels, of that kernel, stride and padding, folded to an image of that size."""
 
     def __init__(self, size: tuple, kernel: tuple, stride: tuple, padding: tuple) -> None:
         super().__init__()

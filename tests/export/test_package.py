@@ -1,4 +1,4 @@
-"""Folders of export.py --package: they fill pictures from elsewhere, without this project, ONNX without MindSpore."""
+"""Folders of export.py --package: they fill images from elsewhere, without this project, ONNX without MindSpore."""
 
 import subprocess
 import sys
@@ -33,17 +33,17 @@ def start(package: tuple[Path, str], cwd: Path, *arguments: object) -> subproces
     return subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False)
 
 
-def test_a_package_fills_pictures_from_another_folder(package, checkpoint, tmp_path):
+def test_a_package_fills_images_from_another_folder(package, checkpoint, tmp_path):
     folder, _ = package
-    picture, mask = data.astronaut()[:200, :300], np.zeros((200, 300), np.uint8)
+    image, mask = data.astronaut()[:200, :300], np.zeros((200, 300), np.uint8)
     mask[90:120, 100:160] = 255
-    Image.fromarray(picture).save(tmp_path / "photo.png")
+    Image.fromarray(image).save(tmp_path / "photo.png")
     Image.fromarray(mask).save(tmp_path / "mask.png")
     done = start(package, tmp_path, "photo.png", "mask.png", "filled.png")
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
     filled = np.asarray(Image.open(tmp_path / "filled.png"))
-    np.testing.assert_array_equal(filled[mask == 0], picture[mask == 0])
-    assert np.abs(filled[mask > 0].astype(int) - picture[mask > 0]).mean() > 1
+    np.testing.assert_array_equal(filled[mask == 0], image[mask == 0])
+    assert np.abs(filled[mask > 0].astype(int) - image[mask > 0]).mean() > 1
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
     assert {"run.py", "inpainting/__init__.py", "inpainting/inference/windows.py"} <= files
     assert not any(name in " ".join(files) for name in ("ctsdg", "dgts", "training"))

@@ -47,51 +47,51 @@ def strokes(height: int, width: int) -> np.ndarray:
     ("height", "width"), [(128, 128), (97, 300), (300, 97), (33, 20), (400, 9), (3, 60), (512, 512)]
 )
 def test_holes_are_filled_and_nothing_else_changes(height, width):
-    picture = np.random.default_rng(0).integers(0, 100, (height, width, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 100, (height, width, 3), np.uint8)
     hole = strokes(height, width)
-    filled = Inpainter(runnable(WhitePaint(), INFO))(picture, hole)
-    assert (filled.shape, filled.dtype) == (picture.shape, np.uint8)
-    np.testing.assert_array_equal(filled[~hole], picture[~hole])
+    filled = Inpainter(runnable(WhitePaint(), INFO))(image, hole)
+    assert (filled.shape, filled.dtype) == (image.shape, np.uint8)
+    np.testing.assert_array_equal(filled[~hole], image[~hole])
     wide = slice(width * 9 // 20, width * 11 // 20 + 1)
     assert filled[:, wide].mean() > 200  # from below 100
 
 
 def test_16_bits_and_soft_edges():
-    picture = np.random.default_rng(0).integers(0, 30000, (128, 128, 3), np.uint16)
+    image = np.random.default_rng(0).integers(0, 30000, (128, 128, 3), np.uint16)
     weight = strokes(128, 128).astype(np.float32)
     weight[60] *= 0.25
-    filled = Inpainter(runnable(WhitePaint(), INFO))(picture, weight)
+    filled = Inpainter(runnable(WhitePaint(), INFO))(image, weight)
     assert filled.dtype == np.uint16
-    np.testing.assert_array_equal(filled[weight == 0], picture[weight == 0])
+    np.testing.assert_array_equal(filled[weight == 0], image[weight == 0])
     np.testing.assert_array_equal(filled[weight == 1], 65535)
     soft = (weight > 0) & (weight < 1)
-    np.testing.assert_allclose(filled[soft], 0.75 * picture[soft] + 0.25 * 65535, atol=0.51)
+    np.testing.assert_allclose(filled[soft], 0.75 * image[soft] + 0.25 * 65535, atol=0.51)
 
 
-def test_a_picture_without_a_hole_is_returned_as_it_is():
+def test_a_image_without_a_hole_is_returned_as_it_is():
     network = WhitePaint()
-    picture = data.astronaut()[:200, :150]
-    np.testing.assert_array_equal(Inpainter(runnable(network, INFO))(picture, np.zeros((200, 150), bool)), picture)
+    image = data.astronaut()[:200, :150]
+    np.testing.assert_array_equal(Inpainter(runnable(network, INFO))(image, np.zeros((200, 150), bool)), image)
     assert not network.batches
 
 
-def test_a_picture_of_the_networks_size_reaches_it_as_in_evaluation():
-    network, picture, hole = WhitePaint(), data.astronaut()[:128, 100:228], strokes(128, 128)
-    Inpainter(runnable(network, INFO))(picture, hole)
-    edge, gray = edge_and_gray(picture, "clean", 1.5, ~hole)
-    for found, expected in zip(network.batches[0], (normalise(picture), ~hole[None], edge, gray), strict=True):
+def test_a_image_of_the_networks_size_reaches_it_as_in_evaluation():
+    network, image, hole = WhitePaint(), data.astronaut()[:128, 100:228], strokes(128, 128)
+    Inpainter(runnable(network, INFO))(image, hole)
+    edge, gray = edge_and_gray(image, "clean", 1.5, ~hole)
+    for found, expected in zip(network.batches[0], (normalise(image), ~hole[None], edge, gray), strict=True):
         np.testing.assert_array_equal(found[0], expected)
         assert found.dtype == np.float32
 
 
 def test_the_files_edge_mode_and_sigma_decide_what_the_network_sees():
-    picture, seen = data.astronaut()[:128, 100:228], {}
+    image, seen = data.astronaut()[:128, 100:228], {}
     for edge_mode, sigma in (("clean", 2.0), ("published", 2.0), ("clean", 4.0)):
         network = WhitePaint()
         info = get_model("ctsdg").info("generator", image_size=128, edge_mode=edge_mode, sigma=sigma)
-        Inpainter(runnable(network, info))(picture, strokes(128, 128))
+        Inpainter(runnable(network, info))(image, strokes(128, 128))
         seen[edge_mode, sigma] = network.batches[0][2]
-        edge, _ = edge_and_gray(picture, edge_mode, sigma, ~strokes(128, 128))
+        edge, _ = edge_and_gray(image, edge_mode, sigma, ~strokes(128, 128))
         np.testing.assert_array_equal(network.batches[0][2][0], edge)
     assert len({array.tobytes() for array in seen.values()}) == 3
 
@@ -99,12 +99,12 @@ def test_the_files_edge_mode_and_sigma_decide_what_the_network_sees():
 @pytest.mark.parametrize(("height", "width", "bar"), [(128, 128, 20), (200, 300, 20), (700, 600, 300)])
 def test_what_a_hole_holds_does_not_matter(height, width, bar):
     """Someone may have painted it white, or blurred what was there. The last of the sizes is filled from coarse."""
-    pictures = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), np.uint8)
     hole = strokes(height, width)
     hole[height // 8 : -height // 8, width // 2 - bar // 2 : width // 2 + bar // 2] = True
-    pictures[1][~hole] = pictures[0][~hole]
+    images[1][~hole] = images[0][~hole]
     networks = [WhitePaint(), WhitePaint()]
-    filled = [Inpainter(runnable(networks[i], INFO))(pictures[i], hole) for i in range(2)]
+    filled = [Inpainter(runnable(networks[i], INFO))(images[i], hole) for i in range(2)]
     np.testing.assert_array_equal(*filled)
     assert networks[0].batches
     for one, other in zip(networks[0].batches, networks[1].batches, strict=True):
@@ -276,11 +276,11 @@ class Flat:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_coarse_filling_is_refined_without_seams(dtype):
-    picture = np.full((1300, 1100, 3), np.iinfo(dtype).max // 3, dtype)
+    image = np.full((1300, 1100, 3), np.iinfo(dtype).max // 3, dtype)
     hole = np.zeros((1300, 1100), bool)
     hole[200:1000, 150:900] = True
-    picture[hole] = 0
-    filled = Inpainter(runnable(Flat(), INFO))(picture, hole)
+    image[hole] = 0
+    filled = Inpainter(runnable(Flat(), INFO))(image, hole)
     assert np.abs(filled.astype(int) - np.iinfo(dtype).max // 3).max() <= np.iinfo(dtype).max // 255
 
 
@@ -369,13 +369,13 @@ def test_gray_in_a_mask_blends():
     assert (filled[20:40, 40:44] == 131).all()  # 100 + (255 - 100) / 5
 
 
-def test_windows_of_several_pictures_share_batches(mode):
+def test_windows_of_several_images_share_batches(mode):
     network, rng = WhitePaint(), np.random.default_rng(0)
     pairs = [(rng.integers(0, 99, (70, 60 + i, 3), np.uint8), strokes(70, 60 + i)) for i in range(5)]
     filled = list(Inpainter(runnable(network, INFO, batch_size=2)).fill_all(pairs))
     assert [len(batch[0]) for batch in network.batches] == [2, 2, 2 if mode == "graph" else 1]
-    for result, (picture, hole) in zip(filled, pairs, strict=True):
-        np.testing.assert_array_equal(result, Inpainter(runnable(WhitePaint(), INFO))(picture, hole))
+    for result, (image, hole) in zip(filled, pairs, strict=True):
+        np.testing.assert_array_equal(result, Inpainter(runnable(WhitePaint(), INFO))(image, hole))
 
 
 def test_an_output_that_is_not_finite_is_an_input_error_in_inference_and_evaluation():
@@ -387,12 +387,12 @@ def test_an_output_that_is_not_finite_is_an_input_error_in_inference_and_evaluat
 
 
 def test_two_threads_use_one_inpainter(checkpoint):
-    inpainter, picture, results = Inpainter(checkpoint), data.astronaut(), {}
+    inpainter, image, results = Inpainter(checkpoint), data.astronaut(), {}
     holes = [np.roll(strokes(512, 512), 40 * i, axis=1) for i in range(4)]
-    expected = [inpainter(picture, hole) for hole in holes]
+    expected = [inpainter(image, hole) for hole in holes]
 
     def work(thread: int) -> None:
-        results[thread] = [inpainter(picture, hole) for hole in holes[thread::2]]
+        results[thread] = [inpainter(image, hole) for hole in holes[thread::2]]
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
     for thread in threads:
@@ -411,7 +411,7 @@ def test_batches_run_in_one_shape_where_cells_are_compiled(mode):
     np.testing.assert_array_equal(composites, np.where(known, arrays["image"], 1))
 
 
-def test_a_checkpoint_completes_pictures(checkpoint):
+def test_a_checkpoint_completes_images(checkpoint):
     arrays = example_inputs(INFO, 2)
     composites = Inpainter(checkpoint).complete(**arrays)
     known = arrays["mask"].repeat(3, 1) == 1

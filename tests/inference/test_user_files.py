@@ -1,4 +1,4 @@
-"""Any picture in, the same picture out with its hole filled: over modes, depths, formats, tags, sizes and masks."""
+"""Any image in, the same image out with its hole filled: over modes, depths, formats, tags, sizes and masks."""
 
 import struct
 import zlib
@@ -29,13 +29,13 @@ PROFILE = {
 }
 
 
-def invert(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+def invert(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """A network of which every filled pixel shows that it was filled."""
-    assert picture.shape == (*hole.shape, 3)
-    assert picture.flags.c_contiguous
+    assert image.shape == (*hole.shape, 3)
+    assert image.flags.c_contiguous
     assert hole.dtype == np.float32
-    filled = picture.copy()
-    filled[hole > 0] = np.iinfo(picture.dtype).max - picture[hole > 0]
+    filled = image.copy()
+    filled[hole > 0] = np.iinfo(image.dtype).max - image[hole > 0]
     return filled
 
 
@@ -78,7 +78,7 @@ CASES = [
 
 
 def draw(case: Case, path: Path, height: int, width: int, orientation: int, rng: np.random.Generator) -> bytes | None:
-    """Write a random picture with other tools than the ones that are tested, where there are others. Its profile."""
+    """Write a random image with other tools than the ones that are tested, where there are others. Its profile."""
     profile = None if case.suffix == ".bmp" else PROFILE[{"1": 1, "L": 1, "LA": 1, "CMYK": 4}.get(case.mode, 3)]
     if case.depth == 16:
         pixels = rng.integers(0, 65536, (height, width, len(case.mode)), np.uint16)
@@ -94,18 +94,18 @@ def draw(case: Case, path: Path, height: int, width: int, orientation: int, rng:
         options |= {"lossless": True, "exact": True}
     pixels = rng.integers(0, 256, (height, width, 4), np.uint8)
     if case.mode == "CMYK":
-        picture = Image.frombytes("CMYK", (width, height), pixels.tobytes())
+        image = Image.frombytes("CMYK", (width, height), pixels.tobytes())
     elif case.mode in ("P", "PA"):
-        picture = Image.fromarray(pixels[..., :3]).quantize(16)
+        image = Image.fromarray(pixels[..., :3]).quantize(16)
         if case.mode == "PA":
-            picture = picture.convert("PA")
-            picture.putalpha(Image.fromarray(np.ascontiguousarray(pixels[..., 3])))
+            image = image.convert("PA")
+            image.putalpha(Image.fromarray(np.ascontiguousarray(pixels[..., 3])))
     else:
-        picture = Image.fromarray(pixels).convert(case.mode)
+        image = Image.fromarray(pixels).convert(case.mode)
     if case.key:
-        key = picture.getpixel((0, 0))
+        key = image.getpixel((0, 0))
         options["transparency"] = int(key > 0) if case.mode == "1" else key
-    picture.save(path, **options)
+    image.save(path, **options)
     return profile
 
 
@@ -167,15 +167,15 @@ def by_way_of_rgba(image: Image.Image, mode: str) -> Image.Image:
 
 
 def try_case(folder: Path, case: Case, shape: tuple[int, int], fill: Callable, rng: np.random.Generator) -> None:
-    """One random picture, under every kind of mask."""
+    """One random image, under every kind of mask."""
     orientation = 1 if case.suffix == ".bmp" else int(rng.integers(1, 9))
     image, mask_file, output = folder / f"in{case.suffix}", folder / "mask.png", folder / f"out{case.suffix}"
     profile = draw(case, image, *shape, orientation, rng)
     calls = []
 
-    def remember(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        filled = fill(picture, hole)
-        calls.append((picture, filled))
+    def remember(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        filled = fill(image, hole)
+        calls.append((image, filled))
         return filled
 
     for kind, mask in holes(rng, *shape).items():
@@ -218,12 +218,12 @@ def in_colours(rgb: np.ndarray, case: Case) -> np.ndarray:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pixels_are_turned_as_pillow_turns_pictures(orientation):
+def test_pixels_are_turned_as_pillow_turns_images(orientation):
     stored = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    picture = Image.fromarray(stored)
-    picture.getexif()[ORIENTATION] = orientation
+    image = Image.fromarray(stored)
+    image.getexif()[ORIENTATION] = orientation
     shown = upright(stored, orientation)
-    np.testing.assert_array_equal(shown, ImageOps.exif_transpose(picture))
+    np.testing.assert_array_equal(shown, ImageOps.exif_transpose(image))
     np.testing.assert_array_equal(as_stored(shown, orientation), stored)
 
 
@@ -236,13 +236,13 @@ def test_only_holes_change(case, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_only_holes_of_large_pictures_change(case, tmp_path):
+def test_only_holes_of_large_images_change(case, tmp_path):
     rng = np.random.default_rng(2)
     try_case(tmp_path, case, tuple(rng.integers(1, 2000, 2)), invert, rng)
 
 
 class Network:
-    """A network that fills every picture twice, with other content in the hole: what it left there would show."""
+    """A network that fills every image twice, with other content in the hole: what it left there would show."""
 
     def __init__(self, inpainter: Inpainter) -> None:
         self.inpainter, self.network = inpainter, inpainter.network
@@ -253,10 +253,10 @@ class Network:
         assert all(np.isfinite(output).all() for output in outputs)
         return outputs
 
-    def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    def __call__(self, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
         inside, found = hole > 0, []
-        for marker in (0, np.iinfo(picture.dtype).max):
-            marked = picture.copy()
+        for marker in (0, np.iinfo(image.dtype).max):
+            marked = image.copy()
             marked[inside] = marker
             filled = self.inpainter(marked, hole)
             found.append((filled == marker).all(axis=-1))

@@ -38,7 +38,7 @@ def test_nothing_known_gives_nothing(mode, rand):
 
 
 def test_it_is_near_the_solution_of_laplaces_equation(known):
-    """On a map as smooth as a picture, within 0.2 % of the values' range in the mean, 2 % anywhere."""
+    """On a map as smooth as an image, within 0.2 % of the values' range in the mean, 2 % anywhere."""
     y, x = np.mgrid[:128, :128] / 128
     values = (np.sin(5 * x + 2 * y) + np.cos(7 * y)).astype(np.float32)
     found = Membrane()(Tensor(values[None, None]), known[:1]).asnumpy()[0, 0]

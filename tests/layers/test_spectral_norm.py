@@ -43,7 +43,7 @@ def test_vectors_move_in_training_alone(mode, rand):
 
 
 class Twice(nn.Cell):
-    """Two calls in one forward, as a discriminator's step judges a real and a generated picture."""
+    """Two calls in one forward, as a discriminator's step judges a real and a generated image."""
 
     def __init__(self, conv: SpectralNormConv2d) -> None:
         super().__init__()

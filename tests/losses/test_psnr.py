@@ -9,7 +9,7 @@ from src.losses.psnr import hole_psnr
 
 @pytest.fixture
 def hole():
-    """Of two pictures of 16×16; the second is all hole."""
+    """Of two images of 16×16; the second is all hole."""
     hole = np.zeros((2, 1, 16, 16), np.float32)
     hole[0, :, 4:10, 6:14] = hole[1] = 1
     return hole
@@ -32,7 +32,7 @@ def test_what_is_known_does_not_count_and_nothing_is_infinite(mode, rand, hole):
     np.testing.assert_array_equal(grad, np.zeros_like(grad))
 
 
-def test_a_small_error_in_a_smooth_picture_weighs_as_much_as_a_large_one_in_a_rough_picture(mode, rand, hole):
+def test_a_small_error_in_a_smooth_image_weighs_as_much_as_a_large_one_in_a_rough_image(mode, rand, hole):
     hole[1] = hole[0]
     image, error = ops.tanh(rand(1, 3, 16, 16)).tile((2, 1, 1, 1)), rand(1, 3, 16, 16).asnumpy()
     error = Tensor(np.concatenate([0.1 * error, error]))

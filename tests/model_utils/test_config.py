@@ -202,9 +202,9 @@ def test_a_wrong_file_is_one_line_that_says_where(yaml_file, text, expected):
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path):
-    (tmp_path / "picture.yaml").write_bytes(b"\x89PNG\xff\xfe")
-    expected = "picture.yaml: not a yaml file of options: 'utf-8' codec can't decode byte 0x89"
-    assert expected in message("--config_path", str(tmp_path / "picture.yaml"))
+    (tmp_path / "image.yaml").write_bytes(b"\x89PNG\xff\xfe")
+    expected = "image.yaml: not a yaml file of options: 'utf-8' codec can't decode byte 0x89"
+    assert expected in message("--config_path", str(tmp_path / "image.yaml"))
 
 
 def test_an_empty_file_and_a_byte_order_mark_change_nothing(yaml_file):

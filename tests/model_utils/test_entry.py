@@ -35,7 +35,7 @@ def test_main_receives_the_options(capsys):
 
 
 def test_wrong_input_is_one_line_and_exit_code_2(capsys):
-    assert stopped(capsys, raiser(InputError("no pictures\nin x"))) == (2, "error: no pictures in x\n")
+    assert stopped(capsys, raiser(InputError("no images\nin x"))) == (2, "error: no images in x\n")
 
 
 def test_a_wrong_option_stops_before_main(capsys):
@@ -71,7 +71,7 @@ def test_require_names_everything_that_is_missing_and_explains_it(monkeypatch):
     with pytest.raises(InputError) as error:
         require(config, "data_root", "eval_masks_root", "pretrained_vgg")
     assert str(error.value) == (
-        "train.py needs --eval_masks_root (folder of mask pictures for evaluation), "
+        "train.py needs --eval_masks_root (folder of mask images for evaluation), "
         "--pretrained_vgg (VGG16 checkpoint (for dgts and upsampler VGG19) for the losses on its features)"
     )
 

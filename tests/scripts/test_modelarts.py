@@ -11,7 +11,7 @@ import pytest
 from scripts import modelarts
 from src.errors import InputError
 from tests.command_line import ROOT
-from tests.training.conftest import pictures  # noqa: F401
+from tests.training.conftest import images  # noqa: F401
 
 TINY = ["--image_size", "128", "--width", "0.02", "--batch_size", "2", "--train_iter", "1", "--finetune_iter", "0"]
 TINY += ["--perceptual_loss_w", "0", "--style_loss_w", "0", "--mode", "pynative"]
@@ -91,8 +91,8 @@ def moxing(monkeypatch, tmp_path) -> Path:
     return bucket
 
 
-def test_a_run_between_buckets(moxing, pictures):  # noqa: F811
-    shutil.copytree(pictures, moxing / "data")
+def test_a_run_between_buckets(moxing, images):  # noqa: F811
+    shutil.copytree(images, moxing / "data")
     words = ["--data_url", "obs://bucket/data", "--train_url", "obs://bucket/run", *TINY]
     assert modelarts.main(words) == 0
     assert (moxing / "run" / "checkpoints" / "0000001" / "generator.ckpt").is_file()

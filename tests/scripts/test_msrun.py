@@ -94,8 +94,8 @@ def test_the_rank_that_failed_is_named_with_its_last_lines_and_exit_code(start, 
 
 
 def test_what_a_user_can_mend_is_one_line(start):
-    code, output, errors = end(start("print('error: no pictures', file=sys.stderr)\nsys.exit(2)"))
-    assert (code, errors) == (2, "error: no pictures\n")
+    code, output, errors = end(start("print('error: no images', file=sys.stderr)\nsys.exit(2)"))
+    assert (code, errors) == (2, "error: no images\n")
     assert "error" not in output
 
 

@@ -65,8 +65,8 @@ class ToyTraining(ModelTraining):
         return (loss,)
 
     def sample_rows(self, count: int = 4) -> list[Row]:
-        pictures = zip(*(tensor[:count].asnumpy() for tensor in self.seen), strict=True)
-        return [Row([to_uint8(picture) for picture in row]) for row in pictures]
+        images = zip(*(tensor[:count].asnumpy() for tensor in self.seen), strict=True)
+        return [Row([to_uint8(image) for image in row]) for row in images]
 
 
 TOY = Model(

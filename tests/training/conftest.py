@@ -76,26 +76,26 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of three pictures."""
-    return write_pictures(tmp_path_factory.mktemp("pictures"), 3)
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three images."""
+    return write_images(tmp_path_factory.mktemp("pictures"), 3)
 
 
-def write_pictures(folder: Path, count: int) -> Path:
+def write_images(folder: Path, count: int) -> Path:
     """Smooth ones of random colours, 128x128."""
     rng = np.random.default_rng(0)
     for i in range(count):
-        picture = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
-        picture.resize((128, 128), Image.Resampling.BILINEAR).save(folder / f"{i}.png")
+        image = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        image.resize((128, 128), Image.Resampling.BILINEAR).save(folder / f"{i}.png")
     return folder
 
 
 @pytest.fixture
-def train(tmp_path: Path, pictures: Path, tiny: None) -> Callable[..., Path]:
+def train(tmp_path: Path, images: Path, tiny: None) -> Callable[..., Path]:
     """train("name", option=value, …): the folder that train.py wrote."""
 
     def train(name: str = "run", **options: object) -> Path:
-        run(train_py.main, words(SMALL | {"data_root": pictures, "save_path": tmp_path / name} | options))
+        run(train_py.main, words(SMALL | {"data_root": images, "save_path": tmp_path / name} | options))
         return tmp_path / name
 
     return train

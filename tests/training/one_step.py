@@ -1,7 +1,7 @@
 """One iteration of CTSDG's training, written to FOLDER/RANK.npz: one_step.py FOLDER [--option value ...]
 
 What test_distributed.py starts, alone and with msrun; ranks then also do what src/training/ranks.py has for them. Batch
-norms use their running statistics: with those of a batch, two ranks of two pictures are not one of four.
+norms use their running statistics: with those of a batch, two ranks of two images are not one of four.
 """
 
 import sys

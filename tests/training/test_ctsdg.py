@@ -41,9 +41,9 @@ def values(network: nn.Cell) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module", params=["pynative", pytest.param("graph", marks=pytest.mark.slow)])
-def history(request, pictures):
+def history(request, images):
     """The networks' values at the start and after one iteration of each stage, forwards counted (pynative only)."""
-    config = load_config(words(SMALL | {"data_root": pictures, "mode": request.param}))
+    config = load_config(words(SMALL | {"data_root": images, "mode": request.param}))
     prepare(config)
     counted = request.param == "pynative"
     model = CountingTraining(config) if counted else CTSDGTraining(config)
@@ -68,7 +68,7 @@ def test_one_forward_of_the_generator_in_each_iteration(history):
 
 
 def test_spectral_norms_take_three_power_iterations(history):
-    """For the generator's step, on real and on generated pictures; the weights change after all three."""
+    """For the generator's step, on real and on generated images; the weights change after all three."""
     states, *_, model = history
     discriminator = model.networks["discriminator"]
     cells = [name for name, cell in discriminator.cells_and_names() if isinstance(cell, SpectralNormConv2d)]
@@ -122,8 +122,8 @@ def test_each_stage_uses_its_rate(history):
             assert changes.max() == pytest.approx(expected, rel=0.02)
 
 
-def test_without_the_adversarial_loss_the_discriminator_does_not_learn(pictures):
-    config = load_config(words(SMALL | {"data_root": pictures, "adversarial_loss_w": 0, "seamless": True}))
+def test_without_the_adversarial_loss_the_discriminator_does_not_learn(images):
+    config = load_config(words(SMALL | {"data_root": images, "adversarial_loss_w": 0, "seamless": True}))
     prepare(config)
     model = CTSDGTraining(config)
     before = {name: values(network) for name, network in model.networks.items()}

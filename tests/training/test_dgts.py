@@ -54,7 +54,7 @@ class TinyGenerator(nn.Cell):
 
 
 class TinyUpsampler(nn.Cell):
-    """An upsampler of one convolution and one batch norm; `lows` are the small pictures it was given."""
+    """An upsampler of one convolution and one batch norm; `lows` are the small images it was given."""
 
     lows: tuple = ()
 
@@ -86,14 +86,14 @@ TINY_UPSAMPLER = replace(get_model("upsampler"), training="tests.training.test_d
 
 
 @pytest.fixture
-def train(tmp_path, pictures, monkeypatch):
+def train(tmp_path, images, monkeypatch):
     """train("name", option=value, …): the folder that train.py wrote."""
     monkeypatch.setattr(TinyUpsampler, "lows", ())
 
     def train(name, **options):
         with monkeypatch.context() as patch:
             patch.setitem(REGISTRY, options["model"], f"tests.training.test_dgts:TINY_{options['model'].upper()}")
-            run(train_py.main, words(SMALL | {"data_root": pictures, "save_path": tmp_path / name} | options))
+            run(train_py.main, words(SMALL | {"data_root": images, "save_path": tmp_path / name} | options))
         return tmp_path / name
 
     return train
@@ -166,7 +166,7 @@ def test_the_upsampler_and_its_discriminator_learn_at_two_rates(train):
     assert "fill_order" not in info.facts()
 
 
-def test_the_upsampler_learns_on_true_small_pictures_or_on_those_of_a_generator(train, tmp_path):
+def test_the_upsampler_learns_on_true_small_images_or_on_those_of_a_generator(train, tmp_path):
     true = train("true", **UPSAMPLER, train_iter=1)
     lows = TinyUpsampler.lows
     assert [low.shape for low in lows] == [(2, 3, 16, 16)] * 2
@@ -181,7 +181,7 @@ def test_the_upsampler_learns_on_true_small_pictures_or_on_those_of_a_generator(
     assert rows(true) != rows(made)
 
 
-def test_true_small_pictures_are_what_inference_would_see_without_a_hole(rand):
+def test_true_small_images_are_what_inference_would_see_without_a_hole(rand):
     image = ops.tanh(rand(1, 3, 128, 128))
     generator = Generator(0.02, 128)
     completed, _ = generator.set_train(False)(image, ops.ones((1, 1, 128, 128), ms.float32))

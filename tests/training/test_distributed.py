@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.command_line import ROOT, words
-from tests.training.conftest import SMALL, assert_same, rows, write_pictures
+from tests.training.conftest import SMALL, assert_same, rows, write_images
 
 MSRUN = ("--worker_num=2", "--local_worker_num=2", "--join=True", "--tail_worker_log=2")
 NUM_INPUTS = 4  # of a batch: image, mask, edge, gray
@@ -22,18 +22,18 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of five pictures."""
-    return write_pictures(tmp_path_factory.mktemp("five"), 5)
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of five images."""
+    return write_images(tmp_path_factory.mktemp("five"), 5)
 
 
 @pytest.fixture(scope="module", params=["pynative", "graph"])
-def step(request, pictures, tmp_path_factory) -> Callable[[bool, int], list[dict[str, np.ndarray]]]:
+def step(request, images, tmp_path_factory) -> Callable[[bool, int], list[dict[str, np.ndarray]]]:
     """step(distributed, batch_size): what one_step.py wrote, by rank."""
     options = {
         "device_target": "CPU",
         "mode": request.param,
-        "data_root": pictures,
+        "data_root": images,
         "image_size": 128,
         "width": 0.02,
         "edge_mode": "clean",
@@ -110,11 +110,11 @@ def test_ranks_refuse_to_go_on_from_different_iterations(alone_and_together):
 
 
 @pytest.fixture
-def start(tmp_path, pictures) -> Callable[..., subprocess.Popen]:
+def start(tmp_path, images) -> Callable[..., subprocess.Popen]:
     """start("name", option=value, …): a run of two ranks, started by the script that users call."""
 
     def start(name: str, *flags: str, **options: object) -> subprocess.Popen:
-        small = SMALL | {"save_path": tmp_path / name, "data_root": pictures, "width": 0.02}
+        small = SMALL | {"save_path": tmp_path / name, "data_root": images, "width": 0.02}
         small |= {"train_iter": 4, "finetune_iter": 2, "save_checkpoint_steps": 2}
         script = ROOT / "scripts" / "run_distribute_train_cpu.sh"
         return subprocess.Popen(

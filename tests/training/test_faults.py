@@ -21,12 +21,12 @@ SCRIPT = Path(__file__).with_name("tiny_train.py")
 
 
 @pytest.fixture
-def start(tmp_path: Path, pictures: Path) -> Iterator[Callable[..., subprocess.Popen]]:
+def start(tmp_path: Path, images: Path) -> Iterator[Callable[..., subprocess.Popen]]:
     """start("name", option=value, …): a process that trains the tiny networks in the folder of that name."""
     started = []
 
     def start(name: str, **options: object) -> subprocess.Popen:
-        options = SMALL | {"data_root": pictures, "save_path": tmp_path / name} | options
+        options = SMALL | {"data_root": images, "save_path": tmp_path / name} | options
         command = [sys.executable, str(SCRIPT), *words(options)]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return started[-1]

@@ -16,7 +16,7 @@ from tests.training.test_trainer import refused
 
 @pytest.fixture
 def spoilt(monkeypatch):
-    """spoilt({3, 4}): those samples, counted from 0, have a picture with a number in it that is none."""
+    """spoilt({3, 4}): those samples, counted from 0, have an image with a number in it that is none."""
     getitem = TrainingSamples.__getitem__
 
     def spoilt(samples):
@@ -134,7 +134,7 @@ def test_the_average_follows_batch_statistics(mode):
 
 
 def test_a_run_in_small_batches_with_short_gradients_and_an_average(train, tmp_path):
-    """Its iterations see the same pictures; its average is a file that training can start from."""
+    """Its iterations see the same images; its average is a file that training can start from."""
     options = {"ema_decay": 0.5, "clip_grad_norm": 0.1, "batch_size": 1, "gradient_accumulation": 2}
     straight = train("straight", **options, train_iter=3, finetune_iter=1)
     for done in (1, 3):

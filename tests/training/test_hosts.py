@@ -14,24 +14,24 @@ import pytest
 
 from tests.command_line import ROOT, words
 from tests.scripts.test_msrun import kill, two_free_ports
-from tests.training.conftest import SMALL, assert_same, write_pictures
+from tests.training.conftest import SMALL, assert_same, write_images
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of four pictures."""
-    return write_pictures(tmp_path_factory.mktemp("four"), 4)
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of four images."""
+    return write_images(tmp_path_factory.mktemp("four"), 4)
 
 
 @pytest.fixture
-def start(tmp_path, pictures) -> Iterator[Callable[..., list[subprocess.Popen]]]:
+def start(tmp_path, images) -> Iterator[Callable[..., list[subprocess.Popen]]]:
     """start("name", hosts, option=value, …): a run of two ranks on so many hosts that share a file system."""
     jobs = []
 
     def start(name: str, hosts: int, **options: object) -> list[subprocess.Popen]:
-        small = SMALL | {"save_path": tmp_path / name, "data_root": pictures, "width": 0.02, "train_iter": 1}
+        small = SMALL | {"save_path": tmp_path / name, "data_root": images, "width": 0.02, "train_iter": 1}
         command = ["bash", ROOT / "scripts" / "run_distribute_train_cpu.sh", str(2 // hosts), *words(small | options)]
         several = {"NODE_NUM": str(hosts), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(two_free_ports())}
         for number in range(hosts):

@@ -101,11 +101,11 @@ def test_dgts_is_refused():
 
 
 @pytest.mark.slow
-def test_float16_trains_like_float32(pictures, tmp_path):
+def test_float16_trains_like_float32(images, tmp_path):
     """CTSDG's own networks, narrow, with the adversarial loss. At higher rates any rounding takes another path."""
     runs = {}
     for level in ("O0", "O2"):
-        options = SMALL | {"data_root": pictures, "save_path": tmp_path / level, "amp_level": level}
+        options = SMALL | {"data_root": images, "save_path": tmp_path / level, "amp_level": level}
         options |= {"width": 0.05, "train_iter": 100, "mode": "graph", "gen_lr_train": 2e-4}
         run(train_py.main, words(options))
         runs[level] = rows(tmp_path / level)

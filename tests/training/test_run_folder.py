@@ -31,7 +31,7 @@ def folder(tmp_path):
     return RunFolder(tmp_path / "run", ("iteration", "loss"), keep=2)
 
 
-def test_a_run_writes_these_files(train, pictures, tmp_path):
+def test_a_run_writes_these_files(train, images, tmp_path):
     run = train()
     assert [name for name in names(run) if name != "events"] == [
         "checkpoints",
@@ -48,12 +48,12 @@ def test_a_run_writes_these_files(train, pictures, tmp_path):
     assert (run / "checkpoints" / "last").read_text() == "0000002\n"
     assert names(run / "samples") == ["0000002.png"]
     with Image.open(run / "samples" / "0000002.png") as sheet:
-        assert sheet.size == (4 * 132 + 4, 14 + 2 * 132)  # four columns, two pictures
+        assert sheet.size == (4 * 132 + 4, 14 + 2 * 132)  # four columns, two images
     with open(run / "metrics.csv", newline="") as file:
         header, *rows = csv.reader(file)
     assert header == COLUMNS
     assert [row[:2] for row in rows] == [["1", "1"], ["2", "1"]]
-    options = words(SMALL | {"data_root": pictures, "save_path": run})
+    options = words(SMALL | {"data_root": images, "save_path": run})
     assert load_config(["--config_path", str(run / "config.yaml")]) == load_config(options)
 
 

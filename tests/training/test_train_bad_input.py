@@ -19,9 +19,9 @@ from tests.training.conftest import SMALL
 
 
 @pytest.fixture
-def good(tmp_path, pictures, tiny):
+def good(tmp_path, images, tiny):
     """A folder with data/, masks/, and in run/ something that is not a run."""
-    (tmp_path / "data").symlink_to(pictures)
+    (tmp_path / "data").symlink_to(images)
     for folder in ("masks", "run"):
         (tmp_path / folder).mkdir()
     Image.fromarray(np.eye(128, dtype=bool)).save(tmp_path / "masks" / "a.png")
@@ -56,7 +56,7 @@ def test_a_process_ends_with_one_line_and_code_2(good):
     changed = words(options(good) | {"data_root": good / "none"})
     done = subprocess.run([sys.executable, ROOT / "train.py", *changed], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: {good}/none does not exist; give a picture or a folder of pictures\n"
+    assert done.stderr == f"error: {good}/none does not exist; give an image or a folder of images\n"
 
 
 def test_what_is_not_given_is_asked_for(refusal):
@@ -97,16 +97,16 @@ def test_a_device_that_is_not_there(refusal, target):
 
 
 @pytest.mark.parametrize("option", ["data_root", "train_masks_root"])
-def test_pictures(refusal, good, option):
+def test_images(refusal, good, option):
     assert "none does not exist" in refusal(**{option: good / "none"})
     folder = good / "wrong"
     folder.mkdir()
-    assert "wrong holds no pictures" in refusal(**{option: folder})
+    assert "wrong holds no images" in refusal(**{option: folder})
 
     Image.new("RGB", (128, 128)).save(folder / "0.png")
-    (folder / "a.png").write_text("no picture")
-    expected = "1 of 2 pictures cannot be used, remove or replace them: "
-    assert refusal(**{option: folder}) == f"{expected}{folder}/a.png (not a picture file)"
+    (folder / "a.png").write_text("no image")
+    expected = "1 of 2 images cannot be used, remove or replace them: "
+    assert refusal(**{option: folder}) == f"{expected}{folder}/a.png (not an image file)"
     (folder / "a.png").write_bytes(b"")
     assert refusal(**{option: folder}).startswith(f"{expected}{folder}/a.png (")
     (folder / "a.png").unlink()
@@ -121,7 +121,7 @@ def test_pictures(refusal, good, option):
     assert refusal(**{option: folder}).startswith(f"{expected}{folder}/broken.jpg (")
 
 
-def test_the_crop_fits_into_every_picture(refusal, good):
+def test_the_crop_fits_into_every_image(refusal, good):
     assert "128x128 pixels, smaller than center_crop 178" in refusal(center_crop=178)
 
 
@@ -133,7 +133,7 @@ def test_a_partition_file(refusal, good):
     anno.write_text("0.png\n")
     assert refusal(anno_path=anno) == f"{anno}, line 1: expected 'name 0|1|2', found '0.png'"
     anno.write_text("0.png 2\n")
-    assert refusal(anno_path=anno) == f"{anno} names no train pictures (number 0)"
+    assert refusal(anno_path=anno) == f"{anno} names no train images (number 0)"
     assert "cannot be read as a partition file" in refusal(anno_path=good / "masks" / "a.png")
 
 
@@ -183,7 +183,7 @@ def test_resuming(refusal, good):
     assert refusal(resume=True) == f"--resume: {good}/run holds no run; start without --resume"
 
 
-def test_a_picture_that_breaks_later_is_named(good, capsys):
+def test_a_image_that_breaks_later_is_named(good, capsys):
     """It passes the check of headers and fails in a worker."""
     (good / "late").mkdir()
     path = good / "late" / "a.png"
@@ -196,15 +196,15 @@ def test_a_picture_that_breaks_later_is_named(good, capsys):
     error = capsys.readouterr().err
     assert stop.value.code == 2
     assert error.count("\n") == 1
-    assert error.startswith(f"error: {path} cannot be read as a picture: ")
+    assert error.startswith(f"error: {path} cannot be read as an image: ")
 
 
 @pytest.mark.parametrize("accumulation", [1, 4])
-def test_a_batch_norm_over_a_single_value_is_refused_before_the_start(accumulation, pictures, tmp_path, capsys):
+def test_a_batch_norm_over_a_single_value_is_refused_before_the_start(accumulation, images, tmp_path, capsys):
     changed = {
         "batch_size": 1,
         "gradient_accumulation": accumulation,
-        "data_root": pictures,
+        "data_root": images,
         "save_path": tmp_path / "r",
     }
     with pytest.raises(SystemExit):

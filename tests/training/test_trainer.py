@@ -272,9 +272,9 @@ def test_weights_that_are_not_finite_are_not_saved(train, capsys, monkeypatch, t
 
 
 @pytest.mark.slow
-def test_ctsdg_compiled_resumes_as_if_never_stopped(pictures, tmp_path):
+def test_ctsdg_compiled_resumes_as_if_never_stopped(images, tmp_path):
     """In stage 1 and inside stage 2, whose graph is then the first that a process compiles. Processes of their own."""
-    options = SMALL | {"data_root": pictures, "train_iter": 2, "finetune_iter": 2, "mode": "graph"}
+    options = SMALL | {"data_root": images, "train_iter": 2, "finetune_iter": 2, "mode": "graph"}
     options |= {"save_checkpoint_steps": 1}
     whole = tmp_path / "whole"
     call("train.py", **options, save_path=whole)
@@ -310,7 +310,7 @@ def test_a_log_with_the_time_of_an_iteration_outlives_a_resume(train):
     train(train_iter=1)
     run = train(train_iter=3, log_frequency_step=2, resume=True)
     lines = [line[20:] for line in (run / "train.log").read_text().splitlines()]
-    assert lines[0] == "Training ctsdg on 3 pictures, iterations 1 to 1"
+    assert lines[0] == "Training ctsdg on 3 images, iterations 1 to 1"
     found = [line for line in lines if line.startswith("iteration ")]
     assert [line.split(",")[0] for line in found] == ["iteration 1/1", "iteration 2/3", "iteration 3/3"]
     for line, row in zip(found, read_csv(run), strict=True):
@@ -330,8 +330,8 @@ def test_a_new_run_over_an_old_one_begins_a_new_log(train):
 
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"])
-def test_the_profiler_records_iterations_after_the_first(mode, pictures, tmp_path):
-    given = {"data_root": pictures, "save_path": tmp_path / "run", "mode": mode, "train_iter": 5, "profile": 2}
+def test_the_profiler_records_iterations_after_the_first(mode, images, tmp_path):
+    given = {"data_root": images, "save_path": tmp_path / "run", "mode": mode, "train_iter": 5, "profile": 2}
     call("tests/training/tiny_train.py", **SMALL | given)
     (trace,) = (tmp_path / "run" / "profile").glob("*/ASCEND_PROFILER_OUTPUT/trace_view.json")  # so on every device
     steps = {event["name"] for event in json.loads(trace.read_text()) if "ProfilerStep" in event.get("name", "")}

@@ -8,7 +8,7 @@ from ...layers.self_attention import SelfAttention
 from ...layers.spectral_norm import SpectralNormConv2d
 from ..width import scaled
 
-SCALES = 2  # each sees the picture at half the size of the one before
+SCALES = 2  # each sees the image at half the size of the one before
 PATCH_STAGES = ((128, 2), (256, 2), (512, 1))  # channels, stride, after a first stage of 64 without norm
 ATTENTION_CHANNELS = 256  # self-attention goes after the stage of that many
 

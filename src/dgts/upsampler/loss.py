@@ -90,7 +90,7 @@ class DiscriminatorLoss(nn.Cell):
 
     image: (B, 3, S, S) in [-1, 1]; mask: (B, 1, S, S), 1 = known; low: (B, 3, S/8, S/8) -> scalar
 
-    The picture is generated again, as the published training does it: the upsampler has taken its step, and its batch
+    The image is generated again, as the published training does it: the upsampler has taken its step, and its batch
     norms and spectral norms move once more.
     """
 

@@ -1,4 +1,4 @@
-"""The upsampler of DGTS: from a completed picture of 1/8 of the size to the whole one (Sec. 3.5), a SPADE network."""
+"""The upsampler of DGTS: from a completed image of 1/8 of the size to the whole one (Sec. 3.5), a SPADE network."""
 
 from mindspore import Tensor, nn, ops
 
@@ -11,7 +11,7 @@ from ..width import scaled
 from .spade import GatedConvNorm, ResidualBlock, SPADEBlock
 
 DILATIONS = (1, 1, 2, 4, 8, 16)  # of the residual blocks
-GUIDE_CHANNELS = 4  # the picture with holes at 1, and the hole map
+GUIDE_CHANNELS = 4  # the image with holes at 1, and the hole map
 
 
 def masked_input(image: Tensor, mask: Tensor) -> Tensor:

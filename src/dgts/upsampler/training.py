@@ -22,7 +22,7 @@ BETAS = (0.0, 0.9)
 
 
 class UpsamplerTraining(ModelTraining):
-    """Upsampler and discriminator, one after the other, on small pictures, true ones or a generator's."""
+    """Upsampler and discriminator, one after the other, on small images, true ones or a generator's."""
 
     MODEL = "upsampler"
     LOSSES = (*(f"loss_{term}" for term in UPSAMPLER_TERMS), "upsampler_loss", "discriminator_loss")
@@ -77,12 +77,12 @@ class UpsamplerTraining(ModelTraining):
 
     def step(self, batch: tuple[Tensor, ...], iteration: int) -> tuple[Tensor, ...]:
         image, mask = batch
-        low = self.small_pictures(image, mask)
+        low = self.small_images(image, mask)
         (total, terms, output), discriminator_loss = self.train_step(image, mask, low)
         self.seen = image, mask, low, output
         return (*terms, total, discriminator_loss)
 
-    def small_pictures(self, image: Tensor, mask: Tensor) -> Tensor:
+    def small_images(self, image: Tensor, mask: Tensor) -> Tensor:
         """(B, 3, S, S), (B, 1, S, S) -> what the upsampler enlarges, (B, 3, S/8, S/8)."""
         if self.low_resolution is None:
             return self.halve(working_image(image))
@@ -95,5 +95,5 @@ class UpsamplerTraining(ModelTraining):
             scale = image.shape[1] // low.shape[1]
             enlarged = np.kron(low, np.ones((1, scale, scale), low.dtype))
             composite = image * mask + output * (1 - mask)
-            rows.append(Row([to_uint8(picture) for picture in (image * mask, enlarged, composite, image)]))
+            rows.append(Row([to_uint8(shown) for shown in (image * mask, enlarged, composite, image)]))
         return rows

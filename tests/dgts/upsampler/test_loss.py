@@ -88,5 +88,5 @@ def test_each_step_moves_its_own_network(batch):
     discriminator_step(*batch).asnumpy()
     assert same(before[0], upsampler)
     assert not same(before[1], discriminator)
-    # The picture was generated again, in training mode.
+    # The image was generated again, in training mode.
     assert all((a != b).any() for a, b in zip(statistics, batch_norms(), strict=True))

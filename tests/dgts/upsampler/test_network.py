@@ -30,7 +30,7 @@ def test_what_is_under_the_hole_does_not_matter(rand):
     np.testing.assert_array_equal(masked.asnumpy(), same.asnumpy())
 
 
-def test_pictures_of_a_batch_do_not_mix(rand):
+def test_images_of_a_batch_do_not_mix(rand):
     upsampler = Upsampler(WIDTH).set_train(False)
     masked, low = rand(2, 4, 128, 128), rand(2, 3, 16, 16)
     both = upsampler(masked, low).asnumpy()
@@ -53,6 +53,6 @@ def test_the_discriminator_judges_two_scales(mode, rand):
 
 
 def test_the_second_scale_sees_means_of_what_is_there(mode, rand):
-    """A picture of one colour stays so: what lies beyond its border is not counted."""
+    """An image of one colour stays so: what lies beyond its border is not counted."""
     halved = Discriminator(WIDTH).halve(Tensor(np.full((1, 3, 8, 8), 0.5, np.float32))).asnumpy()
     np.testing.assert_allclose(halved, 0.5, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Picture files as users have them: read in their own channels and depth, filled, written without a silent loss."""
+"""Image files as users have them: read in their own channels and depth, filled, written without a silent loss."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ SRGB_CICP = (1, 13, 0, 1)
 MODES = {"1": "L", "P": "RGB", "PA": "RGBA"} | {mode: mode for mode in ("L", "LA", "RGB", "RGBA", "CMYK")}
 WORDS = {"L": "gray", "LA": "gray with alpha", "RGB": "RGB", "RGBA": "RGB with alpha", "CMYK": "CMYK"}
 
-# What a picture may need of a format, and what formats hold (as Pillow writes them).
+# What an image may need of a format, and what formats hold (as Pillow writes them).
 TURNED, PROFILE, GRAY_PROFILE = "an orientation tag", "a colour profile", "a profile of gray"
 COLOURS_8 = {"gray", "gray with alpha", "RGB", "RGB with alpha"}
 COLOURS_16 = {f"16-bit {words}" for words in COLOURS_8}
@@ -53,13 +53,13 @@ HOLDS = {
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its picture."""
+    """What a file says of its image."""
 
     mode: str  # that it is filled in: L, LA, RGB, RGBA or CMYK
     depth: int  # bits per channel: 8 or 16
     place: Placement
     profile: bytes | None  # ICC
-    key: int | tuple[int, ...] | None  # the transparent colour of a picture without alpha
+    key: int | tuple[int, ...] | None  # the transparent colour of an image without alpha
 
     @property
     def colours(self) -> int:
@@ -67,7 +67,7 @@ class Header:
         return len(self.mode.removesuffix("A"))
 
     def needs(self) -> list[str]:
-        """What a format has to hold for the picture."""
+        """What a format has to hold for the image."""
         needs = ["16-bit " * (self.depth == 16) + WORDS[self.mode]]
         if self.place.orientation != 1:
             needs.append(TURNED)
@@ -77,7 +77,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Picture:
+class UserImage:
     """pixels: uint8 or uint16 (H, W, C) in the file's own channels, alpha last; upright, as viewers show them."""
 
     header: Header
@@ -85,7 +85,7 @@ class Picture:
 
     @property
     def alpha(self) -> np.ndarray | None:
-        """(H, W), or None where the picture has none."""
+        """(H, W), or None where the image has none."""
         return self.pixels[..., -1] if self.header.mode.endswith("A") else None
 
     def rgb(self) -> np.ndarray:
@@ -95,8 +95,8 @@ class Picture:
             return np.asarray(_image(colour, "CMYK").convert("RGB"))
         return np.ascontiguousarray(np.repeat(colour, 3, axis=2) if self.header.colours == 1 else colour)
 
-    def with_filling(self, rgb: np.ndarray, inside: np.ndarray) -> "Picture":
-        """The picture, with the colours of `rgb` (H, W, 3) where `inside`, bool (H, W), is True. Alpha stays.
+    def with_filling(self, rgb: np.ndarray, inside: np.ndarray) -> "UserImage":
+        """The image, with the colours of `rgb` (H, W, 3) where `inside`, bool (H, W), is True. Alpha stays.
 
         Only what is filled is brought to the file's colours, so the rest cannot change.
         """
@@ -109,11 +109,11 @@ class Picture:
             new = luminance(new)[:, None]
         pixels = self.pixels.copy()
         pixels[inside, : self.header.colours] = new
-        return Picture(self.header, pixels)
+        return UserImage(self.header, pixels)
 
 
 def read_header(path: Path) -> Header:
-    """Raises InputError for a file that is no picture, and for one whose pixels could not be written back."""
+    """Raises InputError for a file that is no image, and for one whose pixels could not be written back."""
     with open_image(path) as image:
         return _header(path, image)
 
@@ -125,9 +125,7 @@ def _header(path: Path, image: Image.Image) -> Header:
     deep, mode = sixteen_bits.mode_of(image), image.mode  # before Placement, which may read a PNG to its end
     place = Placement.of(image)
     if pages(image) > 1:
-        raise InputError(
-            f"{path} holds {pages(image)} pictures, all but one of which would be lost; save that one alone"
-        )
+        raise InputError(f"{path} holds {pages(image)} images, all but one of which would be lost; save that one alone")
     # Pillow leaves out channels that are neither colour nor alpha.
     extra = isinstance(image, TiffImageFile) and image.tag_v2.get(CHANNELS, 1) > len(image.getbands())
     if extra or deep == "" or (deep is None and mode not in MODES):
@@ -166,7 +164,7 @@ def _png_chunk(path: Path, name: bytes) -> bytes:
     return b""
 
 
-def read_picture(path: Path) -> Picture:
+def read_image(path: Path) -> UserImage:
     """Raises InputError that names the file."""
     with open_image(path) as image:
         header = _header(path, image)
@@ -178,11 +176,11 @@ def read_picture(path: Path) -> Picture:
             # By way of RGBA, the one mode to which Pillow brings every transparent colour.
             image = image.convert("RGBA") if header.mode == "LA" else image
             pixels = np.asarray(image.convert(header.mode))
-    return Picture(header, pixels.reshape(*pixels.shape[:2], -1))
+    return UserImage(header, pixels.reshape(*pixels.shape[:2], -1))
 
 
 def check_output(path: Path, header: Header) -> None:
-    """Raises InputError if the format of `path` cannot hold the picture, with the names of those that can."""
+    """Raises InputError if the format of `path` cannot hold the image, with the names of those that can."""
     target, needs = file_format(path), header.needs()
     lacking = [need for need in needs if need not in HOLDS[target]]
     if lacking:
@@ -196,7 +194,7 @@ def file_format(path: Path) -> str:
     """The format that a name ends in. Raises InputError."""
     if path.suffix.lower() not in FORMATS:
         raise InputError(
-            f"{path}: pictures are written as {' '.join(FORMATS)}; give a name that ends in one of them, "
+            f"{path}: images are written as {' '.join(FORMATS)}; give a name that ends in one of them, "
             "or --output_format"
         )
     return FORMATS[path.suffix.lower()]
@@ -207,14 +205,14 @@ def is_lossy(path: Path, quality: int) -> bool:
     return target == "JPEG" or (target == "WebP" and quality > 0)
 
 
-def write_picture(picture: Picture, path: Path, quality: int = 0) -> None:
+def write_image(image: UserImage, path: Path, quality: int = 0) -> None:
     """Write a file in the format of its name. quality: 1 to 100 for JPEG and WebP; 0: see JPEG_QUALITY, and lossless.
 
     What decides how the pixels look is written too: orientation and colour profile. The rest (place, time, a small
-    picture of the original) is not.
+    image of the original) is not.
     """
-    target, header = file_format(path), picture.header
-    pixels, orientation = as_stored(picture.pixels, header.place.orientation), header.place.orientation
+    target, header = file_format(path), image.header
+    pixels, orientation = as_stored(image.pixels, header.place.orientation), header.place.orientation
     if header.depth == 16:
         write = {"PNG": sixteen_bits.write_png, "TIFF": sixteen_bits.write_tiff}[target]
         write(path, pixels, orientation, header.profile)

@@ -19,8 +19,8 @@ import infer as infer_py
 import src.inference.jobs as jobs_py
 from model_utils.entry import run
 from src.errors import InputError
+from src.inference.image_files import read_header
 from src.inference.jobs import Job, find_faults, list_jobs, refuse_inputs, warn_of_oddities
-from src.inference.picture_files import read_header
 from src.inference.report import Report
 from src.inference.user_files import Settings, fill_files, fill_user_files
 from tests.command_line import ROOT, words
@@ -36,24 +36,24 @@ RGB = Image.fromarray(RNG.integers(0, 256, (*SIZE, 3), np.uint8))
 ALPHA = Image.fromarray(RNG.integers(1, 256, SIZE, np.uint8))
 
 
-def with_alpha(picture: Image.Image) -> Image.Image:
-    picture = picture.copy()
-    picture.putalpha(ALPHA)
-    return picture
+def with_alpha(image: Image.Image) -> Image.Image:
+    image = image.copy()
+    image.putalpha(ALPHA)
+    return image
 
 
 def touch(*paths: Path) -> None:
-    """Pictures that only their names matter of."""
+    """Images that only their names matter of."""
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
 
 
-def paint(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+def paint(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Orange, blended by the weights of the hole."""
-    assert picture.shape == (*hole.shape, 3)
-    orange = np.array(ORANGE) * (257 if picture.dtype == np.uint16 else 1)
-    return np.rint(picture + hole[..., None] * (orange - picture.astype(float))).astype(picture.dtype)
+    assert image.shape == (*hole.shape, 3)
+    orange = np.array(ORANGE) * (257 if image.dtype == np.uint16 else 1)
+    return np.rint(image + hole[..., None] * (orange - image.astype(float))).astype(image.dtype)
 
 
 paint_all = partial(starmap, paint)
@@ -84,7 +84,7 @@ def camera(path: Path, orientation: int = 6, **options: object) -> Path:
     return path
 
 
-LAYOUTS = {  # name of the file: picture, options of saving, mode of the result
+LAYOUTS = {  # name of the file: image, options of saving, mode of the result
     "rgb.png": (RGB, {}, "RGB"),
     "rgb.bmp": (RGB, {}, "RGB"),
     "rgb.jpg": (RGB, {}, "RGB"),
@@ -104,8 +104,8 @@ LAYOUTS = {  # name of the file: picture, options of saving, mode of the result
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_layout_is_filled_in_its_own_and_known_pixels_stay(name, tmp_path):
-    picture, options, mode = LAYOUTS[name]
-    picture.save(tmp_path / name, **options)
+    image, options, mode = LAYOUTS[name]
+    image.save(tmp_path / name, **options)
     result = fill(tmp_path / name)
     assert result.mode == mode
     before, after = np.asarray(Image.open(tmp_path / name).convert("RGBA")), np.asarray(result.convert("RGBA"))
@@ -143,9 +143,9 @@ def test_pixels_that_could_not_be_written_back_are_refused(name, options, tmp_pa
         read_header(tmp_path / name)
 
 
-def test_one_picture_of_several_is_refused(tmp_path):
+def test_one_image_of_several_is_refused(tmp_path):
     RGB.save(tmp_path / "pages.tif", save_all=True, append_images=[RGB])
-    with pytest.raises(InputError, match=r"pages\.tif holds 2 pictures, all but one of which would be lost"):
+    with pytest.raises(InputError, match=r"pages\.tif holds 2 images, all but one of which would be lost"):
         read_header(tmp_path / "pages.tif")
 
 
@@ -161,11 +161,11 @@ def test_a_gamma_that_viewers_do_not_assume_is_refused(gamma, fits, tmp_path):
             read_header(tmp_path / "a.png")
 
 
-def test_a_picture_too_large_for_pillow_is_one_line(tmp_path, monkeypatch):
+def test_a_image_too_large_for_pillow_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     RGB.save(tmp_path / "huge.png")
     with pytest.raises(
-        InputError, match=r"huge\.png cannot be read as a picture: more than 2,000 pixels; make it small"
+        InputError, match=r"huge\.png cannot be read as an image: more than 2,000 pixels; make it small"
     ):
         check(Job(tmp_path / "huge.png", tmp_path / "huge.png", tmp_path / "x.png"))
 
@@ -207,10 +207,10 @@ def test_orientation_and_profile_stay_and_the_rest_of_the_tags_does_not(name, tm
 
 def test_a_phones_photo_takes_a_mask_as_shown_and_as_stored(tmp_path):
     photo = camera(tmp_path / "photo.png")
-    pictures = [np.asarray(fill(photo, mask=mask)) for mask in (HOLE, np.rot90(HOLE, -1))]
-    np.testing.assert_array_equal(*pictures)
-    assert (pictures[0][HOLE] == ORANGE).all()
-    np.testing.assert_array_equal(pictures[0][~HOLE], np.asarray(RGB)[~HOLE])
+    images = [np.asarray(fill(photo, mask=mask)) for mask in (HOLE, np.rot90(HOLE, -1))]
+    np.testing.assert_array_equal(*images)
+    assert (images[0][HOLE] == ORANGE).all()
+    np.testing.assert_array_equal(images[0][~HOLE], np.asarray(RGB)[~HOLE])
 
 
 def test_a_mask_whose_size_says_nothing_is_as_shown(tmp_path):
@@ -283,9 +283,9 @@ def test_losses_are_said_once(tmp_path, caplog):
 
 
 def test_a_hole_that_its_alpha_hides_is_pointed_out(tmp_path, caplog):
-    picture = RGB.copy()
-    picture.putalpha(Image.fromarray(np.where(HOLE, 0, 255).astype(np.uint8)))
-    picture.save(tmp_path / "erased.png")
+    image = RGB.copy()
+    image.putalpha(Image.fromarray(np.where(HOLE, 0, 255).astype(np.uint8)))
+    image.save(tmp_path / "erased.png")
     with caplog.at_level(logging.WARNING):
         fill(tmp_path / "erased.png")
     assert "erased.png is transparent in its whole hole" in caplog.text
@@ -312,7 +312,7 @@ def test_folders_are_matched_by_name_at_any_depth(tmp_path):
     assert {job.mask.name for job in jobs} == {"one.png"}
 
 
-def test_one_picture_goes_to_a_file_or_into_a_folder(tmp_path):
+def test_one_image_goes_to_a_file_or_into_a_folder(tmp_path):
     touch(tmp_path / "a.jpg", tmp_path / "masks" / "a.png")
     image = str(tmp_path / "a.jpg")
     for mask in (tmp_path / "masks" / "a.png", tmp_path / "masks"):
@@ -332,9 +332,7 @@ def test_names_that_say_too_little_or_too_much_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"a.bmp and .*a.png have the same name"):
         list_jobs(images, masks, output)
     for name in ("x.gif", "x", "x.pdf"):
-        with pytest.raises(
-            InputError, match=rf"{name}: pictures are written as \.png .*; give a name that ends in one"
-        ):
+        with pytest.raises(InputError, match=rf"{name}: images are written as \.png .*; give a name that ends in one"):
             list_jobs(f"{images}/a.jpg", f"{masks}/a.png", str(tmp_path / name))
     with pytest.raises(InputError, match=r"x\.png is not a name for --output_format jpg; leave one out"):
         list_jobs(f"{images}/a.jpg", f"{masks}/a.png", str(tmp_path / "x.png"), "jpg")
@@ -369,7 +367,7 @@ def test_one_mask_for_a_folder_is_looked_at_once(tmp_path, monkeypatch):
     assert sorted(looked_at) == ["a.png"] * 5 + ["mask.png"]
 
 
-def test_damage_behind_an_intact_header_stops_one_picture_alone(tmp_path, capsys):
+def test_damage_behind_an_intact_header_stops_one_image_alone(tmp_path, capsys):
     Image.fromarray(HOLE).save(tmp_path / "mask.png")
     jobs = [Job(tmp_path / name, tmp_path / "mask.png", tmp_path / f"out_{name}") for name in ("a.tif", "b.tif")]
     for job in jobs:
@@ -378,13 +376,13 @@ def test_damage_behind_an_intact_header_stops_one_picture_alone(tmp_path, capsys
     assert find_faults(jobs) == {}
     failures = fill_files(jobs, paint_all, with_defaults(Settings))
     assert list(failures) == jobs[:1]
-    assert f"error: {jobs[0].image} cannot be read as a picture: " in capsys.readouterr().err
+    assert f"error: {jobs[0].image} cannot be read as an image: " in capsys.readouterr().err
     assert jobs[1].output.is_file()
-    with pytest.raises(InputError, match=r"a\.tif cannot be read as a picture"):
+    with pytest.raises(InputError, match=r"a\.tif cannot be read as an image"):
         fill_files(jobs[:1], paint_all, with_defaults(Settings), many=False)
 
 
-def test_pictures_read_ahead_do_not_change_places_around_a_broken_one(tmp_path):
+def test_images_read_ahead_do_not_change_places_around_a_broken_one(tmp_path):
     Image.fromarray(HOLE).save(tmp_path / "mask.png")
     jobs = [Job(tmp_path / f"{i}.tif", tmp_path / "mask.png", tmp_path / f"out_{i}.tif") for i in range(4)]
     for i, job in enumerate(jobs):
@@ -397,7 +395,7 @@ def test_pictures_read_ahead_do_not_change_places_around_a_broken_one(tmp_path):
         assert (pixels[HOLE] == ORANGE).all()
 
 
-def test_the_report_is_one_page_that_shows_every_picture(tmp_path):
+def test_the_report_is_one_page_that_shows_every_image(tmp_path):
     Image.fromarray(HOLE).save(tmp_path / "mask.png")
     RGB.save(tmp_path / "a <b>.png")
     with_alpha(RGB).save(tmp_path / "c.png")
@@ -407,23 +405,23 @@ def test_the_report_is_one_page_that_shows_every_picture(tmp_path):
     report.write(tmp_path / "report.html", {Job(tmp_path / "d&e.png", None, tmp_path / "x.png"): "d&e.png has no mask"})
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count('src="data:image/jpeg;base64,') == page.count("src=") == 6
-    for text in ("2 of 3 pictures filled", "a &lt;b&gt;.png", "60x40 pixels, 6.2% filled", "d&amp;e.png has no mask"):
+    for text in ("2 of 3 images filled", "a &lt;b&gt;.png", "60x40 pixels, 6.2% filled", "d&amp;e.png has no mask"):
         assert text in page
     assert "<script" not in page
     assert "http" not in page
 
 
-BROKEN = {  # number of the picture: what its line says
+BROKEN = {  # number of the image: what its line says
     "00.png": "truncated",
-    "01.jpg": "not a picture file",
+    "01.jpg": "not an image file",
     "02.webp": "its mask",
     "03.tif": "no mask",
-    "08.tif": "holds 2 pictures",
+    "08.tif": "holds 2 images",
 }
 
 
 def folder_with_five_broken(root: Path, count: int) -> dict[str, Path]:
-    """The options of a run over `count` small pictures, BROKEN among them."""
+    """The options of a run over `count` small images, BROKEN among them."""
     images, masks = root / "in", root / "masks"
     for folder in (images, masks):
         folder.mkdir()
@@ -431,7 +429,7 @@ def folder_with_five_broken(root: Path, count: int) -> dict[str, Path]:
         RGB.save(images / f"{number:02}{('.png', '.jpg', '.webp', '.tif', '.bmp')[number % 5]}")
         Image.fromarray(HOLE).save(masks / f"{number:02}.png")
     (images / "00.png").write_bytes((images / "00.png").read_bytes()[:1000])
-    (images / "01.jpg").write_text("no picture")
+    (images / "01.jpg").write_text("no image")
     Image.fromarray(HOLE.T).save(masks / "02.png")
     (masks / "03.png").unlink()
     RGB.save(images / "08.tif", save_all=True, append_images=[RGB])
@@ -450,7 +448,7 @@ def test_broken_files_of_a_folder_are_named_and_the_others_done(count, tmp_path,
     *lines, last = done.stderr.splitlines()
     assert done.returncode == 1
     listed = ", ".join(str(tmp_path / "in" / name) for name in BROKEN)
-    assert last == f"{count - 5} of {count} pictures filled; 5 could not be: {listed}"
+    assert last == f"{count - 5} of {count} images filled; 5 could not be: {listed}"
     errors = [line for line in lines if line.startswith("error: ")]
     for line, (name, fact) in zip(errors, BROKEN.items(), strict=True):
         assert name in line
@@ -476,13 +474,13 @@ def test_a_second_run_may_skip_what_is_there(tmp_path, checkpoint, capsys):
 
     code, out, err = again()  # none of what is left can be filled
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "nor can the other 4 pictures be filled" in err
+    assert "nor can the other 4 images be filled" in err
     assert again(overwrite="true")[2].startswith("error: --skip_existing keeps what --overwrite replaces")
 
     (tmp_path / "out" / sound[0].name).unlink()
     code, out, err = again()
     assert code == 1
-    assert err.splitlines()[-1].startswith("1 of 6 pictures filled; 5 could not be: ")
+    assert err.splitlines()[-1].startswith("1 of 6 images filled; 5 could not be: ")
     assert "(4 were there already)" in out
     assert [path for path in sound if (tmp_path / "out" / path.name).read_bytes() != b"done"] == sound[:1]
 
@@ -512,16 +510,16 @@ def test_a_folder_is_filled_whatever_its_suffixes_or_says_why_not(tmp_path, caps
     assert fill_folder(images, mask, tmp_path / "out") == 1
     *lines, last = capsys.readouterr().err.splitlines()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "b.jfif"}
-    assert last.startswith(f"2 of {count} pictures filled; {count - 2} could not be: {images}/c.gif, {images}/e.HEIC")
-    assert any("c.gif: pictures are written as .png" in line and "--output_format" in line for line in lines)
-    assert any("e.HEIC cannot be read as a picture: HEIC, which" in line for line in lines)
+    assert last.startswith(f"2 of {count} images filled; {count - 2} could not be: {images}/c.gif, {images}/e.HEIC")
+    assert any("c.gif: images are written as .png" in line and "--output_format" in line for line in lines)
+    assert any("e.HEIC cannot be read as an image: HEIC, which" in line for line in lines)
     assert any("f.avif is AVIF, of whose depth" in line for line in lines) or not features.check("avif")
 
     assert fill_folder(images, mask, tmp_path / "pngs", output_format="png") == 1
     assert {path.name for path in (tmp_path / "pngs").iterdir()} == {"a.png", "b.png", "c.png"}
 
 
-def test_every_picture_whose_mask_has_no_hole_is_named_at_the_end(tmp_path, caplog):
+def test_every_image_whose_mask_has_no_hole_is_named_at_the_end(tmp_path, caplog):
     (tmp_path / "in").mkdir()
     (tmp_path / "masks").mkdir()
     for i in range(5):
@@ -579,7 +577,7 @@ def test_names_that_the_terminal_cannot_show_end_no_run(encoding, tmp_path, chec
     images, odd = tmp_path / "in", os.fsdecode(b"caf\xe9 \xe6\xbc\xa2.png")
     images.mkdir()
     RGB.save(images / odd)
-    (images / os.fsdecode(b"\xff.png")).write_text("no picture")
+    (images / os.fsdecode(b"\xff.png")).write_text("no image")
     Image.fromarray(HOLE).save(tmp_path / "mask.png")
     options = {"image": images, "mask": tmp_path / "mask.png", "output": tmp_path / os.fsdecode(b"out \xe9")}
     options |= {"report": tmp_path / "report.html", "checkpoint_path": checkpoint, "mode": "pynative"}
@@ -591,6 +589,6 @@ def test_names_that_the_terminal_cannot_show_end_no_run(encoding, tmp_path, chec
     )
     assert done.returncode == 1, done.stderr
     assert b"Traceback" not in done.stderr
-    assert done.stdout.splitlines()[-1].startswith(b"filled 1 of 2 pictures")
+    assert done.stdout.splitlines()[-1].startswith(b"filled 1 of 2 images")
     assert (options["output"] / odd).is_file()
     assert "caf\\udce9" in options["report"].read_text(encoding="utf-8")
