@@ -38,7 +38,15 @@ from model_utils.entry import listed, run
 from src.errors import InputError
 from src.progress import Progress
 
-OPTION_GROUPS = ("Run", "Overwriting", "Network", "Network, further settings", "Second checkpoint", "ONNX files")
+OPTION_GROUPS = (
+    "Run",
+    "Speed and exactness of the device",
+    "Overwriting",
+    "Network",
+    "Network, further settings",
+    "Second checkpoint",
+    "ONNX files",
+)
 WIDTHS = {"thin": (6, 14), "medium": (14, 44), "wide": (44, 100)}  # pixels
 HOLE = (0.1, 0.2)  # of the photo
 SEED = 0
