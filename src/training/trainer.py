@@ -47,7 +47,7 @@ class Trainer:
         """Both stages, or up to a StopRequest -> the last checkpoint; None on ranks that do not write."""
         checkpoint = self.start()
         if self.done >= self.total:
-            self.say(
+            print(
                 f"{self.run.path} has its {self.total} iterations; more need a larger --train_iter or --finetune_iter"
             )
             return checkpoint
