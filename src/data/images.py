@@ -310,4 +310,5 @@ def reason(error: Exception, path: str | Path) -> str:
         return error.strerror
     if isinstance(error, Image.DecompressionBombError) and Image.MAX_IMAGE_PIXELS:
         return f"more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller"
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return "image file is truncated" if text == "Truncated File Read" else text  # one of Pillow's two ways to say it

@@ -345,7 +345,7 @@ def test_a_call_and_fill_all_refuse_the_same(image, mask, line):
 def test_pillows_images_are_taken_and_given_back_with_their_profile(mode):
     hole = strokes(40, 30)
     image = Image.fromarray(data.astronaut()[:40, :30]).convert(mode.replace("I;16", "L"))
-    image = Image.fromarray(np.asarray(image) * np.uint16(99)) if mode == "I;16" else image
+    image = Image.fromarray(np.asarray(image).astype(np.uint16) * 99) if mode == "I;16" else image
     image.info["icc_profile"] = b"a profile"
     expected = white_paint()(np.asarray(image), hole)
     for mask in (Image.fromarray(hole), Image.fromarray(hole.astype(np.uint8) * 255)):
