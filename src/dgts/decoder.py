@@ -205,7 +205,7 @@ class StructureTextureDecoder(nn.Cell):
 
         -> these n (B, n, D), their attention in the last layer (B, n, R), what each layer knows with the known token
         """
-        new_layers, keep = (), self.dropout(x, key)
+        new_layers, attention, keep = (), x, self.dropout(x, key)
         for i in range(LAYERS):
             x, attention, known = self.layers[i](x, index, layers[i], references[i], mixing, keep[i])
             new_layers += (known,)
