@@ -96,7 +96,7 @@ def test_vgg16_features_are_torchvisions(vgg16, batch, expected):
         np.testing.assert_allclose(found, expected[f"vgg.enc_{i + 1}"], rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize(("weights", "pictures"), [("published", "completed"), ("modelzoo", "completed_modelzoo")])
+@pytest.mark.parametrize(("weights", "images"), [("published", "completed"), ("modelzoo", "completed_modelzoo")])
 def test_completed_images_are_within_two_levels(weights, images, load, batch, request):
     generator = load(request.getfixturevalue(weights), Generator(align_corners=weights == "modelzoo"))
     completed = Inpainting(generator)(batch["image"], batch["mask"], batch["edge"], batch["gray"]).asnumpy()

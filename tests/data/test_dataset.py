@@ -209,14 +209,14 @@ def windows(paths, scale, count=40, **options):
 
 
 def test_at_scale_1_windows_are_parts_of_the_image_half_of_them_mirrored(gradient):
-    image = np.asarray(Image.open(gradient[0]))
+    whole = np.asarray(Image.open(gradient[0]))
     places, mirrored = set(), 0
     for image in windows(gradient, 1.0):
         flipped = image[0, 0, 0] > image[0, 0, 1]
         mirrored += flipped
         image = image[:, :, ::-1] if flipped else image
         left, top = int(image[0, 0, 0]), int(image[1, 0, 0])
-        np.testing.assert_array_equal(image.transpose(1, 2, 0), image[top : top + SIZE, left : left + SIZE])
+        np.testing.assert_array_equal(image.transpose(1, 2, 0), whole[top : top + SIZE, left : left + SIZE])
         places.add((left, top))
     assert len(places) > 30
     assert 10 < mirrored < 30
