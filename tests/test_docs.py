@@ -139,6 +139,9 @@ def reader(checkpoint: Path, tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir()
         for i in range(2):
             Image.fromarray(hole).save(tmp_path / folder / f"{i:06d}.png")
+    (tmp_path / "CASES" / "masks").mkdir(parents=True)
+    (tmp_path / "CASES" / "cases.csv").write_text("case,photo\nstamp,000000.jpg\n")
+    Image.fromarray(hole).save(tmp_path / "CASES" / "masks" / "stamp.png")
     (tmp_path / "list_eval_partition.txt").write_text("000000.jpg 0\n000001.jpg 2\n")
     for run in ("RUN", "runs/celeba"):
         shutil.copytree(checkpoint.parent, tmp_path / run / "checkpoints")
