@@ -91,7 +91,7 @@ class Page:
     def _open(self, path: Path, last: Visit | None, strokes: np.ndarray | None = None) -> tuple:
         own = Path(tempfile.mkdtemp(dir=self.folder))
         try:
-            upload = accept_image(Path(shutil.copyfile(path, own / "picture")), self.filler.limits)
+            upload = accept_image(Path(shutil.copyfile(path, own / "image")), self.filler.limits)
             with names_alone(own):
                 seen = shown(read_image(upload))
         except InputError as error:

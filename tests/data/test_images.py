@@ -205,7 +205,7 @@ def damaged(png: Path) -> Path:
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
 
 
-def test_what_is_a_image_by_its_content_is_listed_whatever_its_suffix(tmp_path, photo):
+def test_what_is_an_image_by_its_content_is_listed_whatever_its_suffix(tmp_path, photo):
     photo.save(tmp_path / "a.jfif", "JPEG")
     photo.save(tmp_path / "b.gif")
     photo.save(tmp_path / "c", "WEBP")

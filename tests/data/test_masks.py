@@ -172,7 +172,7 @@ def test_a_mask_of_several_pages_says_so(tmp_path, caplog):
         np.testing.assert_array_equal(read_mask(tmp_path / name), LEFT_HALF > 0)
 
 
-def test_a_image_in_the_place_of_a_mask_is_refused(tmp_path):
+def test_an_image_in_the_place_of_a_mask_is_refused(tmp_path):
     photo = np.asarray(Image.fromarray(data.astronaut()).resize((64, 64)))
     hole = np.zeros((64, 64), bool)
     hole[20:40, 20:40] = True

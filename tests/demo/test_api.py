@@ -48,7 +48,7 @@ def post(server: Server, image: bytes, mask: bytes | None = None, name: str = "p
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "WebP", "JPEG"])
-def test_a_image_comes_back_filled_in_its_own_format(server, kind):
+def test_an_image_comes_back_filled_in_its_own_format(server, kind):
     options = {"lossless": True} if kind == "WebP" else {}
     answer = post(server, encoded(photo(), kind, **options), mask(), name="Grüße von uns.Foto")
     assert answer.status_code == 200
@@ -158,7 +158,7 @@ def limited(packages, toy_checkpoint, tmp_path_factory) -> Iterator[Server]:
 def test_what_is_too_large_is_refused(limited):
     answer = post(limited, encoded(Image.new("L", (6001, 4000)), "PNG"), mask())
     assert (answer.status_code, one_line(answer.text)) == (400, True)
-    assert "the image has 6001x4000 pixels; at most 24 million are taken" in answer.text
+    assert "the picture has 6001x4000 pixels; at most 24 million are taken" in answer.text
     too_large = 413, "error: more than 1 MB were sent, which is the limit\n"
     answer = post(limited, bytes(2 * 10**6), mask())
     assert (answer.status_code, answer.text) == too_large

@@ -147,14 +147,14 @@ def test_an_uploaded_mask_takes_the_place_of_painting(visit, tmp_path):
     np.testing.assert_array_equal((np.asarray(filled) != pixels).any(axis=2), hole)
 
 
-def test_a_image_of_one_pixel(visit, tmp_path):
+def test_an_image_of_one_pixel(visit, tmp_path):
     Image.new("RGB", (1, 1), "red").save(tmp_path / "one.png")
     name, filled = visit().fill_painted(tmp_path / "one.png")
     assert (name, filled.size) == ("one_filled.png", (1, 1))
     assert filled.getpixel((0, 0)) != (255, 0, 0)
 
 
-def test_a_image_of_24_million_pixels(visit, tmp_path):
+def test_an_image_of_24_million_pixels(visit, tmp_path):
     pixels = np.zeros((4000, 6000, 3), np.uint8)
     pixels[::8] = np.arange(18000).reshape(6000, 3) % 251
     Image.fromarray(pixels).save(tmp_path / "large.png", compress_level=1)
@@ -164,7 +164,7 @@ def test_a_image_of_24_million_pixels(visit, tmp_path):
     assert 0.0001 < changed.mean() < 0.05
 
 
-def test_a_text_file_and_a_fill_without_a_image_are_answered_in_words(visit, tmp_path):
+def test_a_text_file_and_a_fill_without_an_image_are_answered_in_words(visit, tmp_path):
     (tmp_path / "text.png").write_text("no image")
     visitor = visit()
     visitor.fill()
@@ -204,7 +204,7 @@ def test_a_pasted_image_is_opened(visit):
     visitor.page.wait_for_selector("#note strong:text-is('pasted.png')")
 
 
-def test_stop_ends_a_image_and_the_next_one_is_filled(visit, tmp_path):
+def test_stop_ends_an_image_and_the_next_one_is_filled(visit, tmp_path):
     Image.new("RGB", (6000, 4000)).save(tmp_path / "large.png", compress_level=1)
     Image.new("L", (6000, 4000), 255).save(tmp_path / "mask.png", compress_level=1)
     visitor = visit()

@@ -68,14 +68,14 @@ def test_16_bits_and_soft_edges():
     np.testing.assert_allclose(filled[soft], 0.75 * image[soft] + 0.25 * 65535, atol=0.51)
 
 
-def test_a_image_without_a_hole_is_returned_as_it_is():
+def test_an_image_without_a_hole_is_returned_as_it_is():
     network = WhitePaint()
     image = data.astronaut()[:200, :150]
     np.testing.assert_array_equal(Inpainter(runnable(network, INFO))(image, np.zeros((200, 150), bool)), image)
     assert not network.batches
 
 
-def test_a_image_of_the_networks_size_reaches_it_as_in_evaluation():
+def test_an_image_of_the_networks_size_reaches_it_as_in_evaluation():
     network, image, hole = WhitePaint(), data.astronaut()[:128, 100:228], strokes(128, 128)
     Inpainter(runnable(network, INFO))(image, hole)
     edge, gray = edge_and_gray(image, "clean", 1.5, ~hole)

@@ -161,7 +161,7 @@ def test_a_gamma_that_viewers_do_not_assume_is_refused(gamma, fits, tmp_path):
             read_header(tmp_path / "a.png")
 
 
-def test_a_image_too_large_for_pillow_is_one_line(tmp_path, monkeypatch):
+def test_an_image_too_large_for_pillow_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     RGB.save(tmp_path / "huge.png")
     with pytest.raises(

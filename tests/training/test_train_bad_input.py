@@ -183,7 +183,7 @@ def test_resuming(refusal, good):
     assert refusal(resume=True) == f"--resume: {good}/run holds no run; start without --resume"
 
 
-def test_a_image_that_breaks_later_is_named(good, capsys):
+def test_an_image_that_breaks_later_is_named(good, capsys):
     """It passes the check of headers and fails in a worker."""
     (good / "late").mkdir()
     path = good / "late" / "a.png"
