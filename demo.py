@@ -16,16 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_utils.config import Config, refuse_unused
-from model_utils.entry import network_or_shipped, run
+from model_utils.entry import DEVICE_GROUPS, OPENING_GROUPS, network_or_shipped, run
 from src.errors import InputError
 
 OPTION_GROUPS = (
-    "Run",
-    "Speed and exactness of the device",
-    "Network",
-    "Network, further settings",
-    "Checkpoint",
-    "Second checkpoint",
+    *DEVICE_GROUPS,
+    *OPENING_GROUPS,
     "ONNX files",
     "Masks",
     "Filling",

@@ -10,17 +10,13 @@ what the network put into holes differs from the image.
 from pathlib import Path
 
 from model_utils.config import Config, refuse_unused
-from model_utils.entry import checkpoint_or_shipped, listed, require, run
+from model_utils.entry import DEVICE_GROUPS, OPENING_GROUPS, checkpoint_or_shipped, listed, require, run
 from src.errors import InputError
 
 OPTION_GROUPS = (
-    "Run",
-    "Speed and exactness of the device",
+    *DEVICE_GROUPS,
+    *OPENING_GROUPS,
     "Overwriting",
-    "Network",
-    "Network, further settings",
-    "Checkpoint",
-    "Second checkpoint",
     "ONNX files",
     "Images",
     "Masks",

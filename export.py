@@ -15,17 +15,13 @@ from pathlib import Path
 from types import ModuleType
 
 from model_utils.config import Config, refuse_unused
-from model_utils.entry import require, run, stop
+from model_utils.entry import DEVICE_GROUPS, OPENING_GROUPS, require, run, stop
 from src.errors import InputError
 
 OPTION_GROUPS = (
-    "Run",
-    "Speed and exactness of the device",
+    *DEVICE_GROUPS,
+    *OPENING_GROUPS,
     "Overwriting",
-    "Network",
-    "Network, further settings",
-    "Checkpoint",
-    "Second checkpoint",
     "Output of evaluation and export",
     "Export",
 )

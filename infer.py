@@ -20,17 +20,13 @@ from dataclasses import fields
 from pathlib import Path
 
 from model_utils.config import Config, refuse_unused
-from model_utils.entry import network_or_shipped, require, run
+from model_utils.entry import DEVICE_GROUPS, OPENING_GROUPS, network_or_shipped, require, run
 from src.errors import InputError
 
 OPTION_GROUPS = (
-    "Run",
-    "Speed and exactness of the device",
+    *DEVICE_GROUPS,
+    *OPENING_GROUPS,
     "Overwriting",
-    "Network",
-    "Network, further settings",
-    "Checkpoint",
-    "Second checkpoint",
     "ONNX files",
     "Masks",
     "Inference",

@@ -7,15 +7,13 @@ Without --train_masks_root, masks are drawn. Stage 1 runs --train_iter iteration
 import pkgutil
 
 from model_utils.config import Config, refuse_unused
-from model_utils.entry import require, run
+from model_utils.entry import DEVICE_GROUPS, NETWORK_GROUPS, require, run
 from src.errors import InputError
 
 OPTION_GROUPS = (
-    "Run",
-    "Speed and exactness of the device",
+    *DEVICE_GROUPS,
+    *NETWORK_GROUPS,
     "Overwriting",
-    "Network",
-    "Network, further settings",
     "Images",
     "Masks",
     "Training samples",

@@ -34,16 +34,14 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.parser import Parser
 from model_utils.config import Config, read_schema, refuse_unused
-from model_utils.entry import listed, run
+from model_utils.entry import DEVICE_GROUPS, NETWORK_GROUPS, listed, run
 from src.errors import InputError
 from src.progress import Progress
 
 OPTION_GROUPS = (
-    "Run",
-    "Speed and exactness of the device",
+    *DEVICE_GROUPS,
+    *NETWORK_GROUPS,
     "Overwriting",
-    "Network",
-    "Network, further settings",
     "Second checkpoint",
     "ONNX files",
 )

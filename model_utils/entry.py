@@ -17,6 +17,12 @@ from model_utils.config import Config, load_config, read_schema
 from src.errors import InputError
 from src.progress import print_any_name
 
+# Headings of default_config.yaml that entry points share, for their OPTION_GROUPS: what model_utils.device.prepare
+# reads, what a network is made by, and what opens a trained one.
+DEVICE_GROUPS = ("Run", "Speed and exactness of the device")
+NETWORK_GROUPS = ("Network", "Network, further settings")
+OPENING_GROUPS = (*NETWORK_GROUPS, "Checkpoint", "Second checkpoint")
+
 SHIPPED = Path("weights", "photos")  # what fills holes where no checkpoint is given; its README.md is its card
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # raised while writing, when no file name is at hand
 
