@@ -17,11 +17,9 @@ only the stored image has the mask's size. In a folder broken files are named an
 import sys
 from collections.abc import Callable
 from dataclasses import fields
-from pathlib import Path
 
 from model_utils.config import Config, refuse_unused
 from model_utils.entry import DEVICE_GROUPS, OPENING_GROUPS, network_or_shipped, require, run
-from src.errors import InputError
 
 OPTION_GROUPS = (
     *DEVICE_GROUPS,
@@ -40,7 +38,6 @@ TOGETHER = 4  # windows that go through a checkpoint's network at once: twice as
 
 def main(config: Config) -> None:
     require(config, "image", "mask", "output")
-    refuse_contradictions(config)
     from src.inference.user_files import Settings, fill_user_files
 
     settings = Settings(**{field.name: getattr(config, field.name) for field in fields(Settings)})
@@ -63,14 +60,6 @@ def load(config: Config, count: int) -> Callable:
     inpainter = Inpainter(open_network(checkpoint, config.chosen(config.as_dict()), TOGETHER, **how))
     refuse_unused(config, inpainter.info.model)
     return inpainter.fill_all
-
-
-def refuse_contradictions(config: Config) -> None:
-    """Raises InputError for options that say nothing together."""
-    if config.skip_existing and config.overwrite:
-        raise InputError("--skip_existing keeps what --overwrite replaces; leave one of them out")
-    if config.report and Path(config.report).suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"--report {config.report}: the report is a page; give a name that ends in .html")
 
 
 if __name__ == "__main__":

@@ -56,8 +56,6 @@ def parse(argv: Sequence[str] | None, network: Path | None) -> argparse.Namespac
 
 def fill(args: argparse.Namespace) -> int:
     """-> exit code. Raises InputError and OSError."""
-    if args.skip_existing and args.overwrite:
-        raise InputError("--skip_existing keeps what --overwrite replaces; leave one of them out")
     settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
 
     def load(_: int) -> Callable:

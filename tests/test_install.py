@@ -56,6 +56,7 @@ def files(tmp_path: Path) -> Path:
     [
         (["photo.png", "mask.png"], "the following arguments are required: output"),
         (["photo.png", "mask.png", "out.png", "--overwrite", "--skip_existing"], "leave one of them out"),
+        (["photo.png", "mask.png", "out.png", "--report", "report.txt"], "give a name that ends in .html"),
         (["no.png", "mask.png", "out.png"], "no.png"),
         (["photo.png", "mask.png", "out.png", "--network", "no.onnx"], "no.onnx does not exist"),
     ],

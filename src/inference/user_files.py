@@ -51,6 +51,10 @@ def fill_user_files(image: str, mask: str, output: str, settings: Settings, load
 
     Raises InputError and OSError for what stops all of them.
     """
+    if settings.skip_existing and settings.overwrite:
+        raise InputError("--skip_existing keeps what --overwrite replaces; leave one of them out")
+    if settings.report and Path(settings.report).suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--report {settings.report}: the report is a page; give a name that ends in .html")
     # From twice as many pixels on, Pillow refuses images; up to there they are large, and no attack.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     listed = list_jobs(image, mask, output, settings.output_format, settings.quality)
