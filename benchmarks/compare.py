@@ -1,8 +1,8 @@
 """What python benchmarks/speed.py --compare does: the published formulation, this project's cell and exported files.
 
-CTSDG's image, or DGTS's upsampler. The rows take turns, one call each, so that whatever else the machine does hits
-all alike. Each is a process of its own (compare_row.py), stopped while it is not its turn. docs/performance.md says
-what the rows are.
+CTSDG's image, DGTS's upsampler, or an iteration of CTSDG's training. The rows take turns, one call each, so that
+whatever else the machine does hits all alike. Each is a process of its own (compare_row.py), stopped while it is not
+its turn. docs/performance.md says what the rows are.
 """
 
 import contextlib
@@ -23,8 +23,12 @@ from src import ISA_VARIABLE, MINDSPORE_ISA
 from src.errors import InputError
 from src.files import make_folder
 
-TIMED = {"ctsdg": "CTSDG's image", "dgts": "DGTS's upsampler"}
-FIRST, PEAK = next(iter(ROWS)), "float32 matrix product"  # ratios are to the first row, shares of the peak
+TIMED = {
+    ("image", "ctsdg"): "CTSDG's image",
+    ("image", "dgts"): "DGTS's upsampler",
+    ("train", "ctsdg"): "an iteration of CTSDG's training, without VGG",
+}
+FIRST, PEAK = "PyTorch, as published", "float32 matrix product"  # ratios are to the first row, shares of the peak
 NEEDED = {"torch": "requirements-convert.txt"} | dict.fromkeys(
     ("onnx", "onnxruntime", "openvino"), "requirements-onnx.txt"
 )
@@ -32,34 +36,44 @@ HEAD = """| row | s | times published | peak memory, GB | GFLOP | GFLOP/s | of a
 |---|---:|---:|---:|---:|---:|---:|"""
 
 
-def compare(model: str, width: float, sizes: list[int], batches: list[int], repeats: int, output: str) -> None:
+def compare(
+    work: str, model: str, width: float, sizes: list[int], batches: list[int], repeats: int, output: str
+) -> None:
     """Print a table for each size and batch; write compare.md, compare.json and compare.png to the folder `output`."""
-    check(model, sizes, batches, repeats)
+    check(work, model, sizes, batches, repeats)
     for ending in (signal.SIGTERM, signal.SIGHUP):  # not without ending the rows, which may be stopped
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
     folder = Path(output)
     if output:
         make_folder(folder)
     machine, found = cpu_name(), []
-    print(f"{TIMED[model]}, width {width:g}; {machine}", flush=True)
-    text = f"{TIMED[model]}, width {width:g}, medians of {repeats} calls in turn. CPU: {machine}.\n"
+    print(f"{TIMED[work, model]}, width {width:g}; {machine}", flush=True)
+    text = f"{TIMED[work, model]}, width {width:g}, medians of {repeats} calls in turn. CPU: {machine}.\n"
     for size in sizes:
         for batch in batches:
-            rows = measure(model, width, size, batch, repeats)
+            rows = measure(work, model, width, size, batch, repeats)
             table = f"\n{size} px, batch {batch}\n\n{as_table(rows)}\n"
             print(table, flush=True)
             text += table
             found.append({"size": size, "batch": batch, "rows": rows})
             if output:  # each time, so that a run that is cut short leaves what it has
-                facts = {"model": model, "width": width, "cpu": machine, "repeats": repeats, "found": found}
+                facts = {
+                    "work": work,
+                    "model": model,
+                    "width": width,
+                    "cpu": machine,
+                    "repeats": repeats,
+                    "found": found,
+                }
                 (folder / "compare.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
                 (folder / "compare.md").write_text(text, encoding="utf-8")
                 draw(found, folder / "compare.png")
 
 
-def check(model: str, sizes: list[int], batches: list[int], repeats: int) -> None:
-    if model not in TIMED:
-        raise InputError(f"--compare --model {model}: there is only {' and '.join(TIMED)}")
+def check(work: str, model: str, sizes: list[int], batches: list[int], repeats: int) -> None:
+    if (work, model) not in TIMED:
+        there = ", ".join(" ".join(each) for each in TIMED)
+        raise InputError(f"--compare --work {work} --model {model}: there is only {there}")
     if any(size < 128 or size % 128 for size in sizes) or min(*batches, repeats, 1) < 1:
         raise InputError("--sizes takes multiples of 128, --batches and --repeats numbers from 1 on")
     missing = [package for package in NEEDED if importlib.util.find_spec(package) is None]
@@ -123,32 +137,36 @@ class Row:
         self.stdout.close()
 
 
-def measure(model: str, width: float, size: int, batch: int, repeats: int) -> list[dict]:
+def measure(work: str, model: str, width: float, size: int, batch: int, repeats: int) -> list[dict]:
     """Every row's numbers by name; one that failed has an `error` instead."""
     with tempfile.TemporaryDirectory() as folder:
         rows: dict[str, Row] = {}
         try:
-            exported = rows["export"] = Row("export", model, folder, width, size, batch)
-            if exported.error:
-                raise InputError(f"exporting {model} for {size} px, batch {batch}: {exported.error}")
-            rows.pop("export").end()
-            for name in ROWS:
-                rows[name] = Row(name, model, folder, width)
+            gflop = None
+            if work == "image":
+                exported = rows["export"] = Row(work, "export", model, folder, width, size, batch)
+                if exported.error:
+                    raise InputError(f"exporting {model} for {size} px, batch {batch}: {exported.error}")
+                gflop = exported.facts["gflop"]
+                rows.pop("export").end()
+            for name in ROWS[work]:
+                rows[name] = Row(work, name, model, folder, width, size, batch)
             for _ in range(repeats):
                 for row in rows.values():
                     row.call()
         finally:
             for row in rows.values():
                 row.end()
-    return [numbers(name, row, rows, exported.facts["gflop"]) for name, row in rows.items()]
+    return [numbers(name, row, rows, gflop) for name, row in rows.items()]
 
 
-def numbers(name: str, row: Row, rows: dict[str, Row], exported_gflop: float) -> dict:
+def numbers(name: str, row: Row, rows: dict[str, Row], exported_gflop: float | None) -> dict:
     """What the table says of one row. What runs the exported network's graph needs what that needs."""
     if row.error:
         return {"row": name, "error": row.error}
     seconds, gflop = statistics.median(row.seconds), row.facts.get("gflop", exported_gflop)
     published, peak = rows[FIRST], rows[PEAK]
+    speed = gflop and gflop / seconds
     return {
         "row": name,
         "seconds": seconds,
@@ -156,8 +174,8 @@ def numbers(name: str, row: Row, rows: dict[str, Row], exported_gflop: float) ->
         "ratio": None if published.error or row is peak else seconds / statistics.median(published.seconds),
         "peak_memory_gb": row.peak,
         "gflop": gflop,
-        "gflop_per_second": gflop / seconds,
-        "share": None if peak.error else gflop / seconds * statistics.median(peak.seconds) / peak.facts["gflop"],
+        "gflop_per_second": speed,
+        "share": speed and not peak.error and speed * statistics.median(peak.seconds) / peak.facts["gflop"],
     }
 
 
@@ -167,12 +185,11 @@ def as_table(rows: list[dict]) -> str:
         if "error" in row:
             notes.append(f"\nLeft out: {row['row']} ({row['error']})")
             continue
-        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
-        share = "" if row["share"] is None else f"{row['share']:.0%}"
-        lines.append(
-            f"| {row['row']} | {row['seconds']:.3g} | {ratio} | {row['peak_memory_gb']:.1f} | {row['gflop']:.3g} "
-            f"| {row['gflop_per_second']:.3g} | {share} |"
-        )
+        cells = [row["row"], f"{row['seconds']:.3g}", row["ratio"] and f"{row['ratio']:.2f}"]
+        cells += [f"{row['peak_memory_gb']:.1f}"]
+        cells += [row[name] and f"{row[name]:.3g}" for name in ("gflop", "gflop_per_second")]
+        cells += [row["share"] and f"{row['share']:.0%}"]
+        lines.append("| " + " | ".join(cell or "" for cell in cells) + " |")
     return "\n".join(lines + notes)
 
 

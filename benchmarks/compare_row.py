@@ -1,7 +1,7 @@
-"""One row of benchmarks/compare.py, in a process of its own: python benchmarks/compare_row.py ROW MODEL FOLDER WIDTH
+"""One row of benchmarks/compare.py, in a process of its own: compare_row.py WORK ROW MODEL FOLDER WIDTH SIZE BATCH
 
 Says in a line of JSON when it is ready, then for each line on stdin makes one call and says how long it took.
-FOLDER holds inputs.npz and network.onnx, which the row `export` writes: ... export MODEL FOLDER WIDTH SIZE BATCH.
+Rows of images read inputs.npz and network.onnx in FOLDER, which the row `export` writes.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 import resource
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,7 +18,7 @@ sys.path.insert(0, str(ROOT))  # this file imports nothing of src: torch is not 
 MATRIX = 2048  # sides of the matrices whose product is the measure of the machine
 
 
-def published(model: str, folder: Path, width: float) -> tuple[Callable[[], object], dict]:
+def published(model: str, folder: Path, width: float, *_) -> tuple[Callable[[], object], dict]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -43,7 +44,7 @@ def matrix_product(*_) -> tuple[Callable[[], object], dict]:
     return lambda: matrix @ matrix, {"gflop": 2 * MATRIX**3 / 1e9}
 
 
-def mindspore(model: str, folder: Path, width: float) -> tuple[Callable[[], object], dict]:
+def mindspore(model: str, folder: Path, width: float, *_) -> tuple[Callable[[], object], dict]:
     use_mindspore()
     from mindspore import Tensor
 
@@ -53,7 +54,7 @@ def mindspore(model: str, folder: Path, width: float) -> tuple[Callable[[], obje
 
 
 def onnx(runtime: str, precision: str) -> Callable[..., tuple[Callable[[], object], dict]]:
-    def make(model: str, folder: Path, width: float) -> tuple[Callable[[], object], dict]:
+    def make(model: str, folder: Path, width: float, *_) -> tuple[Callable[[], object], dict]:
         from src.inference.onnx_runtimes import load_onnx
 
         network, batch = load_onnx(folder / "network.onnx", runtime, precision), list(read_inputs(folder).values())
@@ -62,7 +63,31 @@ def onnx(runtime: str, precision: str) -> Callable[..., tuple[Callable[[], objec
     return make
 
 
-ROWS: Mapping[str, Callable] = {
+def torch_step(as_published: bool) -> Callable[..., tuple[Callable[[], object], dict]]:
+    def make(model: str, folder: Path, width: float, *geometry: int) -> tuple[Callable[[], object], dict]:
+        os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "DEFAULT")  # before src sets the limit that MindSpore needs
+        from benchmarks import gpu
+
+        args = Namespace(as_published=as_published, bfloat16=False, compiled=False)
+        return gpu.torch_step(args, step_options(width, *geometry))[0], {}
+
+    return make
+
+
+def mindspore_step(model: str, folder: Path, width: float, *geometry: int) -> tuple[Callable[[], object], dict]:
+    from benchmarks import gpu
+
+    return gpu.our_step(Namespace(), step_options(width, *geometry))[0], {}
+
+
+def step_options(width: float, size: int, batch: int):
+    from benchmarks.gpu import NO_VGG
+    from model_utils.config import load_config
+
+    return load_config([*NO_VGG, "--width", str(width), "--image_size", str(size), "--batch_size", str(batch)])
+
+
+IMAGE_ROWS: Mapping[str, Callable] = {
     "PyTorch, as published": published,
     "MindSpore, this project": mindspore,
     "ONNX Runtime, float32": onnx("onnxruntime", "float32"),
@@ -70,6 +95,13 @@ ROWS: Mapping[str, Callable] = {
     "OpenVINO, bfloat16": onnx("openvino", "bfloat16"),
     "float32 matrix product": matrix_product,
 }
+TRAIN_ROWS: Mapping[str, Callable] = {
+    "PyTorch, as published": torch_step(as_published=True),
+    "PyTorch, one mask channel a group": torch_step(as_published=False),
+    "MindSpore, this project": mindspore_step,
+    "float32 matrix product": matrix_product,
+}
+ROWS = {"image": IMAGE_ROWS, "train": TRAIN_ROWS}  # by what is timed
 
 
 def use_mindspore() -> None:
@@ -162,7 +194,7 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
-def main(row: str, model: str, folder: str, width: str, *geometry: str) -> None:
+def main(work: str, row: str, model: str, folder: str, width: str, *geometry: str) -> None:
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is not for the parent
 
@@ -176,7 +208,7 @@ def main(row: str, model: str, folder: str, width: str, *geometry: str) -> None:
         if row == "export":
             say(**export(model, Path(folder), float(width), *map(int, geometry)))
             return
-        call, facts = ROWS[row](model, Path(folder), float(width))
+        call, facts = ROWS[work][row](model, Path(folder), float(width), *map(int, geometry))
         call()  # compiling, first touches of memory
         say(**facts)
         for _ in sys.stdin:

@@ -6,7 +6,7 @@ own, and FOLDER/gpu.md grows row by row, so that what was done is there when tim
 
 On a card that is newer than MindSpore's kernels the driver translates them at the first start, for minutes:
 `export CUDA_MODULE_LOADING=LAZY CUDA_CACHE_MAXSIZE=4294967296` keeps the result. PyTorch may be in another environment,
-since it brings other CUDA libraries: --torch_python names its interpreter. docs/training.md has what a run showed.
+since it brings other CUDA libraries: --torch_python names its interpreter. docs/devices.md says what it does.
 """
 
 import argparse
@@ -94,6 +94,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--time", choices=["ours", "torch"], help=argparse.SUPPRESS)
     parser.add_argument("--bfloat16", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--compiled", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--as_published", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_known_args()
 
 
@@ -249,7 +250,8 @@ def torch_step(args: argparse.Namespace, config: Config) -> tuple[Callable, Call
 
     device = {"GPU": "cuda", "CPU": "cpu"}[config.device_target]
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
-    how = ["--torch_device", device, *(["--bfloat16"] if args.bfloat16 else [])]
+    how = ["--torch_device", device]
+    how += [f"--{name}" for name in ("bfloat16", "as_published") if getattr(args, name)]
 
     class Training(published_training.Training):
         def follow(self) -> None:

@@ -6,7 +6,8 @@ they cost the same. A third of each image is hole, strokes of a brush. Compile: 
 more. First call: loading excluded, compiling included. The rest are medians over the repeats.
 
 --compare times something else: what was published, in PyTorch, this project's cell, and its ONNX file in two runtimes,
-in turn. It takes --model ctsdg|dgts, --width, --sizes, --batches, --output; docs/performance.md says more.
+in turn; with --work train an iteration of CTSDG's training in both. It takes --model ctsdg|dgts, --width, --sizes,
+--batches, --output; docs/performance.md says more.
 """
 
 import argparse
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument(
         "--compare", action="store_true", help="with the published formulation, see docs/performance.md"
     )
+    parser.add_argument("--work", choices=("image", "train"), help="with --compare: what is timed (default: image)")
     parser.add_argument("--sizes", type=numbers, help="with --compare: sides of images, 256,512 (default: 256)")
     parser.add_argument("--batches", type=numbers, help="with --compare: batch sizes, 1,4 (default: 1)")
     parser.add_argument("--output", help="with --compare: folder for compare.md, .json and .png")
@@ -43,7 +45,8 @@ def main() -> None:
     if args.compare:
         from benchmarks.compare import compare
 
-        compare(config.model, config.width, args.sizes or [256], args.batches or [1], args.repeats, args.output or "")
+        work, sizes, batches = args.work or "image", args.sizes or [256], args.batches or [1]
+        compare(work, config.model, config.width, sizes, batches, args.repeats, args.output or "")
         return
     from benchmarks.rows import ROWS
 
@@ -66,9 +69,9 @@ def refuse_ignored(args: argparse.Namespace, config: Config) -> None:
     if args.compare:
         ignored = [name for name in config.chosen(config.as_dict()) if name not in ("model", "width")]
         ignored += ["only"] * (args.only is not None)
-        rule = "takes no such option, but --model --width --sizes --batches --repeats --output"
+        rule = "takes no such option, but --work --model --width --sizes --batches --repeats --output"
     else:
-        ignored = [name for name in ("sizes", "batches", "output") if getattr(args, name) is not None]
+        ignored = [name for name in ("work", "sizes", "batches", "output") if getattr(args, name) is not None]
         rule = "is missing, without which the option changes nothing"
     if ignored:
         raise InputError(f"--{ignored[0]}: --compare {rule}")

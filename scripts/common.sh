@@ -252,6 +252,6 @@ these environment variables:
   MASTER_PORT  port on host 0, default 8118; the next port is used as well
 Host 0 runs and shows rank 0; every other host shows its own first rank. The logs of a host are then under
 SAVE_PATH/logs/TIME-hostNODE_RANK. If a host fails or is gone, the job ends on all, with one line that names it.
-docs/training.md has examples.
+docs/devices.md has examples.
 END
 }

@@ -109,6 +109,44 @@ def test_options_in_the_text_exist(page):
     assert set(OPTION.findall(" ".join(ours))) <= known
 
 
+def figures(page: Path) -> dict[tuple[str, str], list[float]]:
+    """The numbers in a page's tables, by the row's first cell and the column's heading."""
+    found, heads = {}, None
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else None
+        if cells is None or heads is None:
+            heads = cells
+            continue
+        for head, cell in zip(heads[1:], cells[1:], strict=False):
+            if re.fullmatch(r"[-\d.,%/() ]*\d[-\d.,%/() ]*", cell):
+                key = cells[0].lower(), head.replace(" %", "%").lower()
+                found[key] = [float(number) for number in re.findall(r"-?\d*\.?\d+", cell.replace(",", ""))]
+    return found
+
+
+def test_no_figure_stands_in_two_values():
+    """The same row and column on several pages: the same numbers, or the first of them."""
+    known, repeated = {}, 0
+    for page in PAGES:
+        for key, numbers in figures(page).items():
+            if key in known:
+                other, there = known[key]
+                shared = min(len(numbers), len(there))
+                assert numbers[:shared] == there[:shared], f"{key}: {name(other)} and {name(page)}"
+                repeated += 1
+            else:
+                known[key] = page, numbers
+    assert repeated >= 20  # README, cards and results.md repeat what other pages have
+
+
+LIMITS = {"README.md": 700, "docs/performance.md": 1500, "docs/training.md": 1500, "docs/study.md": 1500}
+
+
+@pytest.mark.parametrize(("page", "limit"), LIMITS.items())
+def test_the_long_pages_stay_short(page, limit):
+    assert len((ROOT / page).read_text(encoding="utf-8").split()) <= limit
+
+
 def test_there_are_commands_to_check():
     assert sum(len(commands(page)) for page in PAGES) > 40
 

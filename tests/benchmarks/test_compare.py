@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.compare import as_table, check
+from benchmarks.compare_row import ROWS
 from src.errors import InputError
 from tests.command_line import ROOT
 from tests.onnx_files import require_packages
@@ -18,24 +19,31 @@ def test_missing_packages_are_named_with_what_installs_them(monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("torch", "onnx") else find(name))
     with pytest.raises(InputError, match=r"needs torch and onnx.*-r requirements-convert.txt -r requirements-onnx.txt"):
-        check("ctsdg", [256], [1], 1)
+        check("image", "ctsdg", [256], [1], 1)
 
 
 @pytest.mark.parametrize(
-    ("model", "sizes", "batches"), [("vgg16", [256], [1]), ("ctsdg", [200], [1]), ("dgts", [256], [0])]
+    ("work", "model", "sizes", "batches"),
+    [
+        ("image", "vgg16", [256], [1]),
+        ("image", "ctsdg", [200], [1]),
+        ("image", "dgts", [256], [0]),
+        ("train", "dgts", [256], [1]),
+    ],
 )
-def test_what_cannot_be_compared_is_refused(model, sizes, batches):
+def test_what_cannot_be_compared_is_refused(work, model, sizes, batches):
     with pytest.raises(InputError, match=r"--compare|--sizes"):
-        check(model, sizes, batches, 1)
+        check(work, model, sizes, batches, 1)
 
 
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--compare", "--image_size", "512"], "--image_size: --compare takes no such option, but --model "),
+        (["--compare", "--image_size", "512"], "--image_size: --compare takes no such option, but --work "),
         (["--compare", "--mode", "pynative"], "--mode: --compare takes no such option"),
         (["--compare", "--only", "0"], "--only: --compare takes no such option"),
         (["--sizes", "512"], "--sizes: --compare is missing"),
+        (["--work", "train"], "--work: --compare is missing"),
         (["--sises", "512"], "unknown option --sises"),
     ],
 )
@@ -84,3 +92,14 @@ def test_every_row_is_timed(model, tmp_path):
         assert rows["PyTorch, as published"]["gflop"] > rows["MindSpore, this project"]["gflop"]
     assert "| MindSpore, this project |" in (tmp_path / "found" / "compare.md").read_text()
     Image.open(tmp_path / "found" / "compare.png").verify()
+
+
+@pytest.mark.slow
+def test_every_row_of_training_is_timed(tmp_path):
+    pytest.importorskip("torch")
+    require_packages()
+    options = ["--work", "train", "--width", "0.05", "--sizes", "128", "--batches", "2", "--repeats", "1"]
+    command = [sys.executable, ROOT / "benchmarks" / "speed.py", "--compare", *options, "--output", tmp_path]
+    subprocess.run(command, check=True)
+    (found,) = json.loads((tmp_path / "compare.json").read_text())["found"]
+    assert {row["row"] for row in found["rows"] if row["seconds"] > 0} == set(ROWS["train"])
