@@ -5,8 +5,9 @@
 
 Sources are official, modelzoo, torchvision and ours; a source that a model has no files of is answered with the list
 of what there is. Where the official file holds several networks, --output is a checkpoint folder. For ours the input
-may be a network's file as well. README.md (Convert) has the commands by the names of the files. Every array is used
-exactly once and its shape checked; names that do not fit are listed.
+may be a network's file as well. An https:// address as --input is downloaded. docs/convert.md has the commands by the
+names of the files, and says where these are. Every array is used exactly once and its shape checked; names that do not
+fit are listed.
 """
 
 from pathlib import Path
@@ -28,6 +29,7 @@ OPTION_RULES = {"model": " | ".join(convertible())}
 def main(config: Config) -> None:
     require(config, "source", "input", "output")
     refuse_unused(config, config.model)
+    from src.convert.download import fetch, is_address
     from src.convert.files import whole
 
     converter, output = get_converter(config.source, config.model), Path(config.output)
@@ -36,7 +38,8 @@ def main(config: Config) -> None:
     options = {name: getattr(config, name) for name in converter.options}
 
     with whole(output, config.overwrite) as new:
-        what = converter.load()(Path(config.input), new, **options)
+        source = fetch(config.input) if is_address(config.input) else Path(config.input)
+        what = converter.load()(source, new, **options)
     print(f"wrote {output}: {what}")
 
 

@@ -444,6 +444,7 @@ def train(args: argparse.Namespace, config: Config) -> None:
     if config.resume and (folder / "last.pth").exists():
         training.resume(folder)
     samples = training_samples(config, with_structure=True)
+    samples.check_files()
     begin = saved = logged = time.monotonic()
     sums, count, first = dict.fromkeys(LOSSES, 0.0), 0, training.done
     with open(folder / "log.csv", "a", encoding="utf-8", newline="") as file:

@@ -5,6 +5,11 @@ python scripts/msrun.py --log_dir=NEW_FOLDER [msrun's other options] train.py [i
 SIGINT and SIGTERM reach every rank as SIGTERM, and ranks then have GRACE seconds to end; a second one kills at once.
 The exit code is 0 if every rank's is, else that of the rank that failed (128 + N where signal N killed it).
 
+What msrun (MindSpore 2.10) does is left to it: it starts scheduler and ranks, writes their logs, binds them to cores,
+and kills the ranks when one fails. It does not name the rank that failed, let ranks save on a signal, show a log to its
+last line, keep the logs of an earlier job, find a free port, or see that another host is gone; and when it is killed,
+its ranks go on. That is done here.
+
 Several hosts: one launcher on each, with msrun's --node_rank, --master_addr and --master_port. They are connected
 through the port after --master_port, so that the job ends on all hosts where one fails or is gone.
 """

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -223,7 +224,7 @@ def _from_file(path: str | Path, prepare: Callable[..., np.ndarray], *args: obje
 
 def normalise(image: np.ndarray) -> np.ndarray:
     """uint8 (H, W, 3) -> float32 (3, H, W) in [-1, 1]."""
-    return np.ascontiguousarray(NORMALISED[image].transpose(2, 0, 1))
+    return np.ascontiguousarray(cv2.LUT(image, NORMALISED).transpose(2, 0, 1))
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

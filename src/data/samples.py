@@ -62,6 +62,12 @@ class TrainingSamples:
         if 0 < self.window_scale < 1:
             raise InputError(f"window_scale {self.window_scale} enlarges images; 0 is off, 1 and more cut windows")
 
+    def check_files(self) -> None:
+        """Read every file's header once, so that a broken one stops a run before it starts. Raises InputError."""
+        check_headers(self.image_paths, self.center_crop)
+        if self.mask_paths:
+            check_masks(self.mask_paths, self.mask_polarity)
+
     @property
     def columns(self) -> tuple[str, ...]:
         return ("image", "mask", "edge", "gray") if self.edge_mode else ("image", "mask")
@@ -113,13 +119,11 @@ class TrainingSamples:
 
 
 def training_samples(config, with_structure: bool) -> TrainingSamples:
-    """The images and masks of a run, every file's header read once so that a broken one stops it here."""
+    """The images and masks of a run; `check_files` is left to the caller. Raises InputError."""
     images = list_split(config.data_root, config.anno_path, "train")
-    check_headers(images, config.center_crop)
     masks = []
     if config.train_masks_root:
         masks = list_images(config.train_masks_root)
-        check_masks(masks, config.mask_polarity)
     elif config.hole_min > config.hole_max:
         raise InputError(f"--hole_min {config.hole_min} is above --hole_max {config.hole_max}")
     return TrainingSamples(

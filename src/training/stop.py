@@ -1,19 +1,27 @@
 """SIGTERM and SIGINT (Ctrl-C) ask a training run to save and end."""
 
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from .ranks import on_any_rank
+from .ranks import largest_of_ranks
 
 T = TypeVar("T")
+
+# Ranks agree on whether to stop after every EVERY iterations: each time the host waits for its device, and for the
+# slowest rank. Where iterations are slow, sooner, so that a signal is followed WITHIN seconds: scripts/msrun.py kills
+# ranks that have not ended 30 s after one.
+EVERY = 8
+WITHIN = 5.0
 
 
 class StopRequest:
     """While batches are taken from `listen`, the first signal is noted and the iteration runs on; a second one ends the
     process at once.
 
-    Every rank calls `check` after each iteration, so that all end after the same one, whichever was sent a signal.
+    Every rank calls `check` after each iteration, so that all end after the same one, whichever was sent a signal. A
+    single process ends after the iteration in which the signal came.
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -21,6 +29,7 @@ class StopRequest:
     def __init__(self, world: int) -> None:
         self.world = world
         self.noted = self.made = False
+        self.began, self.iterations, self.next = time.monotonic(), 0, 1  # since the ranks last agreed, and until then
 
     def __enter__(self) -> "StopRequest":
         self.before = {number: signal.getsignal(number) for number in self.SIGNALS}
@@ -48,6 +57,14 @@ class StopRequest:
             signal.signal(number, signal.SIG_DFL)
 
     def check(self) -> bool:
-        """Has a signal come to this rank, or to another?"""
-        self.made = self.noted if self.world == 1 else on_any_rank(self.noted)
+        """An iteration has been done: do all end now, because a signal came to this rank or to another?"""
+        if self.world == 1:
+            self.made = self.noted
+            return self.made
+        self.iterations += 1
+        if self.iterations == self.next:
+            now = time.monotonic()
+            noted, seconds = largest_of_ranks([self.noted, (now - self.began) / self.iterations])
+            self.made = noted > 0
+            self.began, self.iterations, self.next = now, 0, min(max(int(WITHIN / max(seconds, 1e-6)), 1), EVERY)
         return self.made

@@ -18,7 +18,7 @@ from ..progress import Progress
 from .bad_batch import save_bad_batch
 from .model_training import AVERAGE, ModelTraining
 from .profiling import Profiler
-from .ranks import check_agreement, take_values_of_rank_0
+from .ranks import check_agreement, checked_by_rank_0, take_values_of_rank_0
 from .run_folder import RunFolder
 from .stop import StopRequest
 
@@ -35,6 +35,10 @@ class Trainer:
             raise InputError("there is nothing to train: --train_iter and --finetune_iter are both 0")
         with_structure = "edge_mode" in get_model(training.MODEL).settings
         self.samples = training_samples(config, with_structure)
+        if world == 1:
+            self.samples.check_files()
+        else:  # millions of headers take minutes, and are the same for all
+            checked_by_rank_0(self.samples.check_files, rank)
         self.model = training(config)
         columns = ("iteration", "stage", *self.model.LOSSES, "skipped_steps", "seconds_per_iteration")
         self.run = RunFolder(config.save_path, columns, config.keep_checkpoint_max)

@@ -8,6 +8,7 @@ from PIL import Image
 from skimage import data
 
 from src.data.masks import (
+    _known_pixel,
     check_masks,
     draw_mask,
     draw_strokes,
@@ -205,3 +206,10 @@ def test_a_mask_is_turned_with_its_image_where_only_the_stored_size_is_its_own(t
         path = save(stored, tmp_path / "m.png")
         known = load_mask(path, 8, image=tmp_path / "p.jpg")[0]
         np.testing.assert_array_equal(known == 0, np.repeat(shown, 2, axis=1))
+
+
+def test_known_pixels_are_counted_row_by_row():
+    hole = (np.random.default_rng(0).random((13, 7)) < 0.6).astype(np.uint8)
+    hole[:3] = 1
+    places = [_known_pixel(hole, k) for k in range(int((hole == 0).sum()))]
+    assert places == [tuple(place) for place in np.argwhere(hole == 0)]

@@ -4,6 +4,8 @@ How a real training job ends is in training/test_distributed.py.
 """
 
 import contextlib
+import json
+import os
 import re
 import signal
 import socket
@@ -133,6 +135,15 @@ def test_nothing_goes_on_when_nobody_reads_the_output(start):
     assert job.stdout.readline()
     job.stdout.close()
     assert job.wait(timeout=60) != 0
+
+
+def test_each_rank_keeps_to_the_cores_it_is_bound_to(start, tmp_path):
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    bound = json.dumps({f"device{rank}": [str(core)] for rank, core in enumerate(cores)})
+    code, _, errors = end(start("print(os.sched_getaffinity(0))", f"--bind_core={bound}"))
+    assert (code, errors) == (0, "")
+    for rank, core in enumerate(cores):
+        assert (tmp_path / "logs" / f"worker_{rank}.log").read_text().endswith(f"\n{{{core}}}\n")
 
 
 def test_logs_of_an_earlier_job_are_not_written_over(start, tmp_path):

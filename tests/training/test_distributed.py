@@ -173,3 +173,17 @@ def test_a_signal_ends_all_ranks_after_the_same_iteration_with_a_checkpoint(star
     done = len(rows(run))
     assert f"Stopped after iteration {done} of 1002, checkpoint {run}/checkpoints/{done:07d}; --resume" in output
     assert (run / "checkpoints" / "last").read_text() == f"{done:07d}\n"
+
+
+def test_an_image_that_rank_0_finds_broken_ends_all_ranks_with_one_line(start, tmp_path):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    for i in range(3):
+        (folder / f"{i}.png").write_text("no image")
+    job = start("refused", data_root=folder)
+    _, errors = job.communicate(timeout=60)
+    line = f"error: 3 of 3 images cannot be used, remove or replace them: {folder}/0.png (not an image file), "
+    assert (job.returncode, errors.count("\n")) == (2, 1)
+    assert errors.startswith(line)
+    logs = sorted((tmp_path / "refused" / "logs").glob("*/worker_*.log"))
+    assert [log.read_text().count(line) for log in logs] == [1, 1]
