@@ -17,10 +17,11 @@ import eval as entry_point
 from model_utils.entry import run
 from src.data.images import to_uint8
 from src.data.samples import EvaluationSamples
+from src.drawing.sheet import GAP, LINE
 from src.evaluation.baselines import inpaint_baseline
 from src.evaluation.evaluation import Evaluation, baseline_method, score
 from src.evaluation.image_quality import PROTOCOLS
-from src.evaluation.report import FILES, contact_sheet, extremes, write_report
+from src.evaluation.report import FILES, LEAST, PANEL, contact_sheet, extremes, write_report
 from src.inference.inpainter import Inpainter
 from tests.command_line import ROOT, words
 from tests.defaults import with_defaults
@@ -72,7 +73,7 @@ def test_files_and_table(evaluated):
     assert done.stdout == f"{table}\nwrote {', '.join(FILES)} to {folder}\n"
     for method in ("ctsdg", "telea", "ns"):
         assert f"| overall | {method} |" in table
-    assert "Protocol `zoo`" in table
+    assert f"Protocol `zoo`, measured at {SIZE}x{SIZE} pixels" in table
     assert done.stderr.splitlines()[-1].startswith("Evaluating 5/5")  # no terminal, so plain lines, and no warnings
 
 
@@ -143,9 +144,8 @@ def test_metrics_json_says_what_the_numbers_are(evaluated, images, checkpoint):
 def test_the_contact_sheet_shows_best_median_and_worst(evaluated, images):
     sheet = Image.open(evaluated[1] / "contact_sheet.png")
     columns, rows = 5, 5  # input, three methods, truth; the two images of one bucket and one of each other
-    assert sheet.width >= columns * SIZE
-    assert sheet.height >= rows * SIZE
-    assert sheet.height < (rows + 2) * SIZE
+    assert columns * PANEL <= sheet.width < (columns + 1) * PANEL
+    assert rows * PANEL <= sheet.height < (rows + 1) * PANEL
 
 
 @pytest.fixture
@@ -171,16 +171,36 @@ def test_extremes_are_by_psnr_and_each_image_once(telea):
     assert [label for label, _ in extremes(scores)] == ["0-20%, best", "0-20%, median"]
 
 
+def panels(sheet: np.ndarray, count: int) -> list[np.ndarray]:
+    """The images of the sheet's first row."""
+    top = 3 * LINE  # below titles, caption and notes
+    lefts = range(GAP, GAP + count * (PANEL + GAP), PANEL + GAP)
+    return [sheet[top : top + PANEL, left : left + PANEL] for left in lefts]
+
+
+def enlarged(image: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(image.astype(np.uint8)).resize((PANEL, PANEL), Image.Resampling.LANCZOS))
+
+
 def test_the_sheets_images_are_input_output_and_truth(telea):
-    sheet = np.asarray(contact_sheet(telea))
     i = extremes(telea.scores["telea"])[0][1]
     sample = telea.samples[i]
     output = inpaint_baseline("telea", sample.pixels, sample.mask)
     masked = np.where(sample.mask[0][..., None] > 0, sample.pixels, 255)
-    for column, image in enumerate((masked, output, sample.pixels)):
-        left = 4 + column * (SIZE + 4)
-        found = [top for top in range(80) if np.array_equal(sheet[top : top + SIZE, left : left + SIZE], image)]
-        assert len(found) == 1
+    images = (masked, output, sample.pixels)  # whole, as the hole reaches from side to side
+    for found, image in zip(panels(np.asarray(contact_sheet(telea)), 3), images, strict=True):
+        np.testing.assert_array_equal(found, enlarged(image))
+
+
+def test_the_sheet_shows_a_small_hole_enlarged(images, tmp_path):
+    hole = np.zeros((SIZE, SIZE), bool)
+    hole[30:42, 80:88] = True
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    samples = with_defaults(EvaluationSamples, [images / "images" / "a.png"], [tmp_path / "mask.png"], SIZE)
+    evaluation = Evaluation(samples, {"telea": baseline_method("telea")}, PROTOCOLS["zoo"])
+    evaluation.run()
+    truth = panels(np.asarray(contact_sheet(evaluation)), 3)[2]
+    np.testing.assert_array_equal(truth, enlarged(samples[0].pixels[4 : 4 + LEAST, 52 : 52 + LEAST]))
 
 
 def test_known_pixels_count_as_perfect(telea):

@@ -90,19 +90,24 @@ class Scores:
         return {metric: _mean(metric, scores) for metric in self.metrics} | {"count": len(scores)}
 
 
-def markdown_table(methods: Mapping[str, Scores], summaries: Mapping[str, dict], protocol: Protocol) -> str:
-    """Scores and their summaries by method -> a table with a row per bucket and method, which names its protocol."""
+def markdown_table(
+    methods: Mapping[str, Scores], summaries: Mapping[str, dict], protocol: Protocol, image_size: int
+) -> str:
+    """Scores and their summaries by method -> a table with a row per method and bucket that has images.
+
+    Below it stand protocol and size: numbers of others are of other images.
+    """
     metrics = next(iter(methods.values())).metrics
     titles = " | ".join(COLUMNS[metric][0] for metric in metrics)
     lines = [f"| Hole | Method | {titles} | Images |", f"|---|---|{'---:|' * len(metrics)}---:|"]
     for bucket in [name for name, _ in BUCKETS] + ["overall"]:
         for method, summary in summaries.items():
             means = {**summary["buckets"], "overall": summary["overall"]}.get(bucket)
-            if means:
+            if means and means["count"]:
                 cells = " | ".join(_cell(means[metric], COLUMNS[metric][1]) for metric in metrics)
                 lines.append(f"| {bucket} | {method} | {cells} | {means['count']} |")
 
-    lines += ["", f"Protocol `{protocol.name}`: means over images."]
+    lines += ["", f"Protocol `{protocol.name}`, measured at {image_size}x{image_size} pixels: means over images."]
     if FID in metrics:
         lines.append("FID: all completed images of a row against the true ones; it depends on how many there are.")
     perfect = {

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..data.images import to_uint8
+from ..drawing.hole import around_hole
 from ..drawing.sheet import Row, draw_sheet
 from ..files import staged
 from ..versions import versions
@@ -18,6 +19,8 @@ from .evaluation import Evaluation
 
 FILES = ("metrics.json", "metrics.md", "per_image.csv", "contact_sheet.png")
 WHITE = np.uint8(255)  # holes in the sheet's inputs
+PANEL = 320  # pixels of an image's side on the sheet
+LEAST = 64  # pixels of the network's that it shows at least
 
 
 def write_report(folder: Path, evaluation: Evaluation, facts: Mapping[str, object]) -> str:
@@ -26,13 +29,14 @@ def write_report(folder: Path, evaluation: Evaluation, facts: Mapping[str, objec
     facts: what only the caller knows of how the numbers came about, for "protocol" in metrics.json.
     """
     summaries = {name: scores.summary() for name, scores in evaluation.scores.items()}
-    table = markdown_table(evaluation.scores, summaries, evaluation.protocol)
+    table = markdown_table(evaluation.scores, summaries, evaluation.protocol, evaluation.samples.image_size)
     metrics = summaries.pop(evaluation.name)
     samples = evaluation.samples
     how = {
         "pairing": f"image i with mask i mod {len(samples.mask_paths)}",
         "pictures": len(samples),
         "masks": len(samples.mask_paths),
+        "image_size": samples.image_size,
     }
     protocol = {**asdict(evaluation.protocol), **how, **facts, "versions": versions()}
     metrics |= {"baselines": summaries, "speed": evaluation.speed, "protocol": protocol}
@@ -59,17 +63,27 @@ def write_csv(path: Path, evaluation: Evaluation) -> None:
 
 
 def contact_sheet(evaluation: Evaluation) -> Image.Image:
-    """Input, what every method made of it, and truth, for the best, median and worst image of each bucket."""
+    """The hole in the input, what every method made of it, and truth, for the best, median and worst of each bucket."""
     rows = []
     for label, i in extremes(evaluation.scores[evaluation.name]):
         sample = evaluation.samples[i]
-        masked = np.where(sample.mask[0, ..., None] > 0, sample.pixels, WHITE)
+        hole = sample.mask[0] == 0
+        masked = np.where(hole[..., None], WHITE, sample.pixels)
         # Completed once more: keeping them all until it is known which are wanted would take gigabytes.
         completed = [to_uint8(complete([sample])[0]) for complete in evaluation.methods.values()]
         scores = [each.scores[i] for each in evaluation.scores.values()]
         notes = [f"{scores[0].hole_ratio:.1%} hole", *(f"PSNR {s.psnr:.2f}  SSIM {s.ssim:.3f}" for s in scores)]
-        rows.append(Row([masked, *completed, sample.pixels], f"{label}: {sample.name}", notes))
+        window = around_hole(hole, LEAST)
+        side = window[0].stop - window[0].start
+        images = [_enlarged(image[window]) for image in (masked, *completed, sample.pixels)]
+        where = f"{side}x{side} of {len(hole)}x{len(hole)} pixels"
+        rows.append(Row(images, f"{label}: {sample.name}, {where}", notes))
     return draw_sheet(["input", *evaluation.methods, "truth"], rows)
+
+
+def _enlarged(image: np.ndarray) -> np.ndarray:
+    """uint8 (S, S, 3) -> uint8 (PANEL, PANEL, 3)"""
+    return np.asarray(Image.fromarray(image).resize((PANEL, PANEL), Image.Resampling.LANCZOS))
 
 
 def extremes(scores: Scores) -> list[tuple[str, int]]:

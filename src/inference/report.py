@@ -1,4 +1,4 @@
-"""A page to look at after a run: each image before, its mask, and after, and what could not be filled."""
+"""A page to look at after a run: each image around its hole before, where that is, and after; and what failed."""
 
 import base64
 import io
@@ -7,12 +7,15 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from ..drawing.hole import around_hole
 from .image_files import UserImage
 from .jobs import Job
 
-SIDE = 360  # pixels of a small image's longer side
+SIDE = 512  # pixels of an image's longer side on the page
+LEAST = 256  # pixels of the user's image that it shows at least
+FRAME = (220, 30, 30)
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fafafa; max-width: 1160px; margin: 2em auto;
   padding: 0 1em }
@@ -25,7 +28,7 @@ p { margin: 0 0 .6em; color: #666 }
 .row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 12px }
 figure { margin: 0 }
 figcaption { font-size: .85em; color: #666 }
-img { display: block; max-width: 100% }
+img { display: block; width: 100% }
 li { overflow-wrap: anywhere }
 """
 
@@ -39,10 +42,20 @@ class Report:
     def add(self, job: Job, before: UserImage, hole: np.ndarray, after: UserImage, seconds: float) -> None:
         """hole: float32 (H, W) in [0, 1], 1 where the image was filled."""
         height, width = hole.shape
-        mask = Image.fromarray(np.rint(hole * 255).astype(np.uint8))
-        images = (("before", shown(before)), ("mask", mask), ("after", shown(after)))
+        rows, columns = around_hole(hole > 0, LEAST)
+        place = (columns.start, rows.start, columns.stop, rows.stop)
+        mask = _small(Image.fromarray(np.rint(hole * 255).astype(np.uint8))).convert("RGB")
+        scale = mask.width / width
+        ImageDraw.Draw(mask).rectangle([round(scale * edge) for edge in place], outline=FRAME, width=2)
+        images = (
+            ("before", shown(before).crop(place)),
+            ("mask", mask),
+            ("after", shown(after).crop(place)),
+        )
+        captions = {"mask": "mask of the whole image; in the frame is what is shown"}
         figures = "".join(
-            f'<figure><img src="{_data_uri(image)}" alt="{name}"><figcaption>{name}</figcaption></figure>'
+            f'<figure><img src="{_data_uri(image)}" alt="{name}"><figcaption>{captions.get(name, name)}</figcaption>'
+            "</figure>"
             for name, image in images
         )
         facts = f"{width}x{height} pixels, {hole.mean():.1%} filled, {seconds:.1f} s, written to {job.output}"
@@ -85,8 +98,12 @@ def _eight_bits(pixels: np.ndarray) -> np.ndarray:
     return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
 
 
-def _data_uri(image: Image.Image) -> str:
+def _small(image: Image.Image) -> Image.Image:
     image.thumbnail((SIDE, SIDE))
+    return image
+
+
+def _data_uri(image: Image.Image) -> str:
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=85)
+    _small(image).save(file, "JPEG", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -155,17 +155,18 @@ def test_scores_that_are_no_numbers_are_refused():
         Scores().add(Score("a", 0.1, float("nan"), 1, 0))
 
 
-def test_the_table_names_its_protocol_and_its_perfect_images():
+def test_the_table_names_its_protocol_its_size_and_its_perfect_images():
     ours, telea = Scores(), Scores()
     ours.add(Score("a", 0.1, 35, 0.98, 0.01))
     telea.add(Score("a", 0.1, 100, 1, 0))
     methods = {"ctsdg": ours, "telea": telea}
     summaries = {name: scores.summary() for name, scores in methods.items()}
-    lines = markdown_table(methods, summaries, PROTOCOLS["zoo"]).splitlines()
+    lines = markdown_table(methods, summaries, PROTOCOLS["zoo"], 128).splitlines()
     assert "| 0-20% | ctsdg | 35.00 | 0.9800 | 0.0100 | 1 |" in lines
     assert "| overall | telea | 100.00 | 1.0000 | 0.0000 | 1 |" in lines
-    assert "| >60% | ctsdg | - | - | - | 0 |" in lines
-    assert "Protocol `zoo`" in lines[-2]
+    rows = [line.split(" | ")[0] for line in lines[2:6]]
+    assert rows == ["| 0-20%", "| 0-20%", "| overall", "| overall"]  # none for buckets without images
+    assert lines[-2] == "Protocol `zoo`, measured at 128x128 pixels: means over images."
     assert lines[-1] == "Perfect images count as PSNR 100: 1 of telea."
 
 

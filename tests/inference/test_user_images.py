@@ -1,5 +1,8 @@
+import base64
+import io
 import logging
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -409,6 +412,25 @@ def test_the_report_is_one_page_that_shows_every_image(tmp_path):
         assert text in page
     assert "<script" not in page
     assert "http" not in page
+
+
+def test_the_report_shows_a_small_hole_at_full_scale(tmp_path):
+    hole = np.zeros((900, 1200), np.uint8)
+    hole[500:520, 700:730] = 255
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    Image.new("RGB", (1200, 900), "white").save(tmp_path / "a.png")
+    report = Report()
+    fill_files(
+        [Job(tmp_path / "a.png", tmp_path / "mask.png", tmp_path / "b.png")], paint_all, with_defaults(Settings), report
+    )
+    found = re.findall(r'base64,([^"]+)"', report.html({}))
+    before, mask, after = (Image.open(io.BytesIO(base64.b64decode(text))) for text in found)
+    assert before.size == after.size == (256, 256)
+    assert mask.size == (512, 384)  # the whole
+    filled = np.abs(np.asarray(after, int) - ORANGE).max(axis=2) < 40
+    assert filled.sum() == pytest.approx(20 * 30, rel=0.1)
+    assert (np.asarray(before) > 250).all()
+    assert np.argwhere(filled).mean(axis=0) == pytest.approx([128, 128], abs=2)
 
 
 BROKEN = {  # number of the image: what its line says
