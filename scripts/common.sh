@@ -238,7 +238,8 @@ distributed_help() {
     cat <<END
 
 DEVICE_NUM processes (ranks) of this host train together, started by msrun, each with its own card: 0, 1, … of those
-that CUDA_VISIBLE_DEVICES or ASCEND_RT_VISIBLE_DEVICES leave. --batch_size is for each rank. Rank 0 is shown here and
+that CUDA_VISIBLE_DEVICES or ASCEND_RT_VISIBLE_DEVICES leave. --batch_size is for each rank: docs/training.md (Recipes)
+has learning rates and iterations for eight. Rank 0 is shown here and
 writes --save_path; every rank's log is under SAVE_PATH/logs (outputs/logs if only the yaml file says where to save).
 When a rank fails, all end, and its last lines and exit code are shown; --resume then goes on from the newest
 checkpoint. Ctrl-C and SIGTERM go to all ranks. --bind_core True, and --bind_numa, go to msrun: each rank then keeps to

@@ -41,6 +41,7 @@ def fetch(address: str) -> Path:
         except BlockingIOError:
             raise InputError(f"{address} is being downloaded by another process; wait for it") from None
         _download(address, file, part.with_suffix(".version"))
+        file.flush()  # a full disk says so before the name does that the file is whole
         os.replace(part, path)
     part.with_suffix(".version").unlink(missing_ok=True)
     return path

@@ -26,13 +26,13 @@ def gray_image(image: np.ndarray, edge_mode: str) -> np.ndarray:
     return rgb2gray(cv2.LUT(image, WRAPPED) if edge_mode == "published" else image)
 
 
-def edge_map(gray: np.ndarray, sigma: float, known: np.ndarray | None = None) -> np.ndarray:
+def edge_map(gray: np.ndarray, edge_mode: str, sigma: float, known: np.ndarray | None = None) -> np.ndarray:
     """(H, W) in [0, 1] -> float32 (H, W), 1 on Canny's edges after a Gaussian of `sigma` pixels, else 0.
 
     known: bool (H, W); with it, edges are those of known pixels alone: what a hole holds is not looked at
     Give it float64 as the published pipeline does: in float32 the edges of one image in a hundred differ.
     """
-    return canny(gray, sigma, known).astype(np.float32)
+    return canny(gray, sigma, known, exact=edge_mode == "published").astype(np.float32)
 
 
 def edge_and_gray(
@@ -46,4 +46,4 @@ def edge_and_gray(
     gray = gray_image(image, edge_mode)
     if edge_mode == "published":
         known = None
-    return edge_map(gray, sigma, known)[None], gray[None].astype(np.float32)
+    return edge_map(gray, edge_mode, sigma, known)[None], gray[None].astype(np.float32)

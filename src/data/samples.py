@@ -114,7 +114,7 @@ class TrainingSamples:
         edge, gray = edge_and_gray(image, self.edge_mode, self.sigma)
         if self.edge_mode == "clean":  # around it they are those of known pixels alone, as inference finds them
             known = mask[0] == 1
-            edge = np.where(known, edge_map(gray[0].astype(np.float64), self.sigma, known), edge)
+            edge = np.where(known, edge_map(gray[0].astype(np.float64), self.edge_mode, self.sigma, known), edge)
         return edge, gray
 
 

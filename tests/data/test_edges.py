@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2gray
 
-from src.data.edges import WRAPPED, edge_and_gray, edge_map, gray_image
+from src.data.edges import EDGE_MODES, WRAPPED, edge_and_gray, edge_map, gray_image
 from src.data.images import load_image
 from src.errors import InputError
 
@@ -40,13 +40,14 @@ def test_clean_gray_is_the_image_itself():
         gray_image(image, "dirty")
 
 
-def test_edges_lie_where_the_brightness_steps():
+@pytest.mark.parametrize("edge_mode", EDGE_MODES)
+def test_edges_lie_where_the_brightness_steps(edge_mode):
     gray = np.zeros((32, 32))
     gray[:, 16:] = 1
-    edge = edge_map(gray, 2.0)
+    edge = edge_map(gray, edge_mode, 2.0)
     assert set(np.flatnonzero(edge.any(axis=0))) <= {15, 16}
     assert edge[4:-4].max(axis=1).all()
-    assert edge_map(np.zeros((32, 32)), 2.0).sum() == 0
+    assert edge_map(np.zeros((32, 32)), edge_mode, 2.0).sum() == 0
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0])
@@ -60,8 +61,8 @@ def test_clean_edges_are_those_of_known_pixels(sigma):
     assert edges[0].any()
     assert not edges[0][0, ~known].any()
     far = np.s_[0, 52:, :8]  # what lies far from holes is found as without them
-    np.testing.assert_array_equal(edges[0][far], edge_map(gray_image(image, "clean"), sigma)[far[1:]])
+    np.testing.assert_array_equal(edges[0][far], edge_map(gray_image(image, "clean"), "clean", sigma)[far[1:]])
 
     published = [edge_and_gray(image, "published", sigma, known)[0] for image in (image, other)]
-    np.testing.assert_array_equal(published[0][0], edge_map(gray_image(image, "published"), sigma))
+    np.testing.assert_array_equal(published[0][0], edge_map(gray_image(image, "published"), "published", sigma))
     assert (published[0] != published[1])[0, known].any()
