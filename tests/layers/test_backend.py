@@ -104,7 +104,7 @@ def test_both_forms_agree(mode, rand, name):
     with plain_layers():
         plain = results(make, inputs)
     for ours, theirs in zip(on_a_cpu, plain, strict=True):
-        tolerance = 0.0 if name in EXACT else 2e-6
+        tolerance = 0.0 if name in EXACT else 1e-6
         np.testing.assert_allclose(theirs, ours, rtol=0, atol=tolerance * max(1.0, np.abs(ours).max()))
 
 
