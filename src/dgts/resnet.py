@@ -3,6 +3,7 @@
 from mindspore import Tensor, nn
 
 from ..layers.conv import Conv2d
+from ..layers.pool import MaxPool
 from .width import scaled
 
 STAGES = ((3, 64, 1, 1), (4, 128, 2, 1), (6, 256, 2, 1), (3, 512, 1, 2))  # blocks, channels, stride, dilation
@@ -66,7 +67,7 @@ class ResNet50(nn.Cell):
         self.conv1 = _conv(3, scaled(64, width), 7, stride=2)
         self.norm1 = FrozenBatchNorm(scaled(64, width))
         self.relu = nn.ReLU()
-        self.pool = nn.MaxPool2d(3, 2, pad_mode="pad", padding=1)
+        self.pool = MaxPool(3, 2, padding=1)
         stages, in_channels = [], scaled(64, width)
         for blocks, channels, stride, dilation in STAGES:
             channels, stage = scaled(channels, width), []

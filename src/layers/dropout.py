@@ -42,6 +42,11 @@ def drop(x: Tensor, keep: Tensor | None) -> Tensor:
 
 
 def _scramble(x: Tensor) -> Tensor:
-    """An integer hash whose upper bits are good, int32 (M, N) -> int32 (M, N). Products wrap around."""
-    shift = ops.full((1, 1), 15, dtype=ms.int32)  # on a GPU the operator does not broadcast a scalar
-    return ops.bitwise_xor(x, ops.bitwise_right_shift(x, shift)) * 0x2C1B3C6D
+    """An integer hash whose upper bits are good, int32 (M, N) -> int32 (M, N). Products wrap around.
+
+    It is (x ^ (x >> 15)) · 0x2C1B3C6D. Ascend shifts on the host's processor alone, so the shift is a product: with its
+    lower bits cleared, a number has 17, which float32 holds exactly. Every device draws the same.
+    """
+    upper = ops.full((1, 1), -(2**15), dtype=ms.int32)  # on a GPU the operator does not broadcast a scalar
+    shifted = (ops.bitwise_and(x, upper).astype(ms.float32) * 2.0**-15).astype(ms.int32)
+    return ops.bitwise_xor(x, shifted) * 0x2C1B3C6D

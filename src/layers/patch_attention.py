@@ -3,7 +3,7 @@
 from mindspore import Tensor, nn, ops
 
 from .reduce import softmax_grad, sum_channels
-from .unfold import Unfold
+from .unfold import Fold, Unfold
 
 
 class PatchAttention(nn.Cell):
@@ -40,7 +40,7 @@ class PatchAttention(nn.Cell):
         super().__init__()
         self.to_lines = Unfold((1, 3), padding=1)
         self.to_halves = Unfold((2, 4), padding=1, stride=2)
-        self.attend = _Attend()
+        self.attend, self.fold = _Attend(), Fold()
 
     def construct(self, small: Tensor, scale: Tensor, features: Tensor) -> Tensor:
         batch, _, height, width = small.shape
@@ -57,16 +57,13 @@ class PatchAttention(nn.Cell):
             strips += (self._paste(self.attend(queries, lines, scale, halves), rows, width),)
         # Each strip reaches one row into its neighbours: they are blocks of one column that overlap.
         strips = ops.stack(strips, axis=-1).reshape(batch, features.shape[1], -1, len(strips))
-        size = ops.tuple_to_array((2 * height, 2 * width))
         kernel, stride = (2 * rows + 2, 2 * width), (2 * rows, 2 * width)
-        return ops.fold(strips, size, kernel, padding=(1, 0), stride=stride)
+        return self.fold(strips, (2 * height, 2 * width), kernel, (1, 0), stride)
 
-    @staticmethod
-    def _paste(halves: Tensor, rows: int, width: int) -> Tensor:
+    def _paste(self, halves: Tensor, rows: int, width: int) -> Tensor:
         """Halves that overlap from left to right, (B, 8D, (rows + 1)·W) -> (B, D, 2·rows + 2, 2W)"""
         halves = halves.reshape(halves.shape[0], -1, 8, (rows + 1) * width)
-        size = ops.tuple_to_array((2 * rows + 2, 2 * width))
-        return ops.fold(halves, size, (2, 4), padding=(0, 1), stride=2)
+        return self.fold(halves, (2 * rows + 2, 2 * width), (2, 4), (0, 1), (2, 2))
 
 
 @ops.constexpr

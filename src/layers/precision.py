@@ -1,4 +1,4 @@
-"""Mixed precision: what runs in float16."""
+"""Mixed precision: what runs in float16 or bfloat16."""
 
 import mindspore as ms
 from mindspore import nn
@@ -6,9 +6,11 @@ from mindspore import nn
 from .conv import Conv2d
 from .spectral_norm import SpectralNormConv2d
 
+DTYPES = {"float16": ms.float16, "bfloat16": ms.bfloat16}
 
-def float16_convolutions(network: nn.Cell) -> None:
-    """Let a network's convolutions, most of its work, take and give float16; all else stays float32, as do the weights.
+
+def convolutions_in(dtype: ms.Type, network: nn.Cell) -> None:
+    """Let a network's convolutions, most of its work, take and give `dtype`; all else stays float32, weights included.
 
     mindspore.amp's O2 does not fit: it casts what enters a cell, but not what enters a bprop of ours. And float32 is
     what masks, norms, softmaxes, the power iterations of spectral norms and all losses need. Dilated convolutions stay
@@ -16,4 +18,4 @@ def float16_convolutions(network: nn.Cell) -> None:
     """
     for _, cell in network.cells_and_names():
         if isinstance(cell, Conv2d | SpectralNormConv2d) and not cell.dilated:
-            cell.dtype = ms.float16
+            cell.dtype = dtype

@@ -77,8 +77,9 @@ def _freeze(network: nn.Cell) -> None:
 def gram(features: Tensor) -> Tensor:
     """Correlation of channels: (B, C, H, W) -> (B, C, C), divided by C·H·W."""
     batch, channels, height, width = features.shape
-    flat = features.reshape(batch, channels, height * width)
-    return ops.bmm(flat, flat.swapaxes(1, 2)) / (channels * height * width)
+    # Divided before the product, which a device that multiplies in float16 could not hold.
+    flat = features.reshape(batch, channels, height * width) * (channels * height * width) ** -0.5
+    return ops.bmm(flat, flat.swapaxes(1, 2))
 
 
 def l1(a: Tensor, b: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from mindspore import Parameter, Tensor, nn
 from ..checkpoint import load_network
 from ..drawing.sheet import Row
 from ..errors import InputError
-from ..layers.precision import float16_convolutions
+from ..layers.precision import DTYPES, convolutions_in
 from ..models import get_model
 from ..network_info import NetworkInfo
 from .average import Average
@@ -44,6 +44,11 @@ class ModelTraining:
         self.skips = SkipCount()
         if self.STAGES == 1 and config.finetune_iter:
             raise InputError(f"--finetune_iter {config.finetune_iter}: {self.MODEL} trains in one stage; leave it out")
+        if config.amp_dtype == "bfloat16":
+            if config.amp_level != "O2":
+                raise InputError("--amp_dtype bfloat16: it is what --amp_level O2 computes in; give that too")
+            if config.device_target == "CPU":
+                raise InputError("--amp_dtype bfloat16: MindSpore's CPU back end has no such convolution; leave it out")
 
     def make_networks(self) -> dict[str, nn.Cell]:
         """Networks with what training starts from, in the order of a checkpoint's files."""
@@ -125,9 +130,10 @@ class ModelTraining:
         c = self.config
         if c.ema_decay and self.average is None:
             self.average = Average(self.networks[self.averaged], c.ema_decay)
-        if c.amp_level == "O2" and network not in self.loss_scales:
-            float16_convolutions(self.networks[network])
-            self.loss_scales[network] = LossScale(network)
+        if c.amp_level == "O2":
+            convolutions_in(DTYPES[c.amp_dtype], self.networks[network])
+            if c.amp_dtype == "float16" and network not in self.loss_scales:  # bfloat16 has the range of float32
+                self.loss_scales[network] = LossScale(network)
         return {
             "name": network,
             "accumulate": c.gradient_accumulation,

@@ -4,7 +4,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
-from src.layers.dropout import Dropout
+from src.layers.dropout import ODD, Dropout
 
 
 def dropped(shape: tuple, key: int, p: float = 0.1) -> np.ndarray:
@@ -30,6 +30,17 @@ def test_a_key_repeats_itself_and_keys_are_independent(mode):
     assert np.abs(correlations).max() < 0.03
     rows = np.corrcoef(zeros[0].reshape(256, 96)) - np.eye(256)
     assert abs(rows.mean()) < 0.01
+
+
+def test_it_is_a_hash_of_32_bits():
+    """So every device drops the same, and so did runs of before."""
+
+    def scramble(x: np.ndarray) -> np.ndarray:
+        return (x ^ (x >> 15)) * np.int32(0x2C1B3C6D)
+
+    rows, columns, odd = np.arange(64, dtype=np.int32)[:, None], np.arange(96, dtype=np.int32), np.int32(ODD)
+    hashed = scramble(scramble(rows * odd + scramble(np.array([3], np.int32))) + columns * odd)
+    np.testing.assert_array_equal(dropped((2, 32, 96), 3), (hashed >= 2**31 - 0.1 * 2**32).reshape(2, 32, 96))
 
 
 def test_gradients_pass_where_numbers_do(mode, rand):

@@ -1,4 +1,4 @@
-"""Convolutions in float16: what stays float32, the loss scale, and that training goes as well."""
+"""Convolutions in half precision: what stays float32, the loss scale, and that training goes as well."""
 
 import mindspore as ms
 import numpy as np
@@ -11,14 +11,14 @@ from model_utils.entry import run
 from src.checkpoint import read_network
 from src.errors import InputError
 from src.layers.conv import Conv2d
-from src.layers.precision import float16_convolutions
+from src.layers.precision import convolutions_in
 from src.layers.spectral_norm import SpectralNormConv2d
 from src.training.loss_scale import LossScale
 from src.training.train_step import TrainOneStepCell
 from tests.command_line import words
-from tests.training.conftest import SMALL, assert_same, rows, weights
+from tests.training.conftest import SMALL, TinyTraining, assert_same, rows, weights
 
-EPSILON = 2.0**-11  # of float16
+ROUNDING = {ms.float16: 2.0**-11, ms.bfloat16: 2.0**-8}
 
 
 class Loss(nn.Cell):
@@ -30,9 +30,22 @@ class Loss(nn.Cell):
         return self.network(x).sin().sum()
 
 
+class RoundedConvolution(nn.Cell):
+    """What a convolution in `dtype` is on a device that has it: a CPU lacks bfloat16's."""
+
+    def __init__(self, convolution: nn.Cell, dtype: ms.Type) -> None:
+        super().__init__()
+        self.convolution, self.dtype = convolution, dtype
+
+    def construct(self, x, weight):
+        assert x.dtype == self.dtype and weight.dtype == self.dtype
+        return self.convolution(x.astype(ms.float32), weight.astype(ms.float32)).astype(self.dtype)
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kind", [Conv2d, SpectralNormConv2d])
-def test_convolutions_round_to_float16_and_nothing_else_does(mode, rand, kind, stride):
+def test_convolutions_round_and_nothing_else_does(mode, rand, kind, stride, dtype):
     x = rand(1, 3, 16, 16)
     results = []
     for half in (False, True):
@@ -40,19 +53,44 @@ def test_convolutions_round_to_float16_and_nothing_else_does(mode, rand, kind, s
         cell = kind(3, 4, 3, stride) if kind is Conv2d else kind(3, 4, 3, stride, padding=1)
         cell.weight.set_data(Tensor(np.random.default_rng(0).standard_normal(cell.weight.shape), ms.float32))
         if half:
-            float16_convolutions(cell)
+            convolutions_in(dtype, cell)
+            if dtype == ms.bfloat16:
+                cell.convolution = RoundedConvolution(cell.convolution, dtype)
         gradient, of_weights = ms.grad(Loss(cell), 0, ms.ParameterTuple([cell.weight]))(x)
         results.append([tensor.asnumpy() for tensor in (cell(x) - cell(0 * x), gradient, of_weights[0])])
     for a, b in zip(*results, strict=True):
         assert b.dtype == np.float32
-        assert 0.01 * EPSILON < np.abs(a - b).max() / np.abs(a).max() < 20 * EPSILON
+        assert 0.01 * ROUNDING[dtype] < np.abs(a - b).max() / np.abs(a).max() < 20 * ROUNDING[dtype]
 
 
 @pytest.mark.parametrize("kind", [Conv2d, SpectralNormConv2d])
 def test_dilated_convolutions_stay_in_float32(kind):
     cell = kind(3, 4, 3, dilation=2)
-    float16_convolutions(cell)
+    convolutions_in(ms.float16, cell)
     assert cell.dtype == ms.float32
+
+
+def half(**options) -> TinyTraining:
+    """CTSDG's training of two tiny networks, with --amp_level O2, before its first iteration."""
+    model = TinyTraining(load_config(words(SMALL | {"amp_level": "O2", "data_root": "unused"} | options)))
+    model.start_stage(1)
+    return model
+
+
+def test_float16_alone_has_a_loss_scale():
+    assert list(half().loss_scales) == ["generator", "discriminator"]
+    model = half(amp_dtype="bfloat16", device_target="Ascend")
+    assert model.loss_scales == {}
+    assert model.networks["discriminator"].conv.dtype == ms.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [({"amp_level": "O0"}, "give that too"), ({"device_target": "CPU"}, "CPU back end has no such convolution")],
+)
+def test_bfloat16_that_would_do_nothing_or_fail_is_refused(options, error):
+    with pytest.raises(InputError, match=f"--amp_dtype bfloat16: .*{error}"):
+        half(amp_dtype="bfloat16", **options)
 
 
 class Steep(nn.Cell):

@@ -1,4 +1,4 @@
-"""Windows of a feature map as columns."""
+"""Windows of a feature map as columns, and back."""
 
 from mindspore import Tensor, nn, ops
 
@@ -12,3 +12,17 @@ class Unfold(nn.Cell):
 
     def construct(self, x: Tensor) -> Tensor:
         return ops.unfold(x, self.kernel, padding=self.padding, stride=self.stride)
+
+
+class Fold(nn.Cell):
+    """One operator."""
+
+    def construct(
+        self,
+        windows: Tensor,
+        size: tuple[int, int],
+        kernel: tuple[int, int],
+        padding: tuple[int, int],
+        stride: tuple[int, int],
+    ) -> Tensor:
+        return ops.fold(windows, ops.tuple_to_array(size), kernel, padding=padding, stride=stride)
