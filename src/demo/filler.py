@@ -107,13 +107,14 @@ class Filler:
             raise Stopped("stopped before it was done")
 
     def _open(self, open_networks: Callable[[], Mapping[Choice, Inpainter]]) -> None:
-        self.networks = dict(open_networks())
-        for inpainter in self.networks.values():
+        networks = dict(open_networks())
+        for inpainter in networks.values():
             inpainter.network = self._watched(inpainter.network)
             side = inpainter.info.image_size
             hole = np.zeros((side, side), bool)
             hole[side // 2, side // 2] = True
             inpainter(np.zeros((side, side, 3), np.uint8), hole)  # compiles, before a visitor waits for it
+        self.networks = networks
 
     def _watched(self, network: Network) -> Network:
         def run(*arrays: np.ndarray) -> Sequence[np.ndarray]:

@@ -28,7 +28,7 @@ BRUSH = "#e5484d", 0.6  # colour and opacity
 BRUSH_SHARE, WIDEST_SHARE = 27, 4  # of the longer side of an image, a brush is one in so many
 KEPT = 3600  # seconds that the files of a visit are kept
 
-PROGRESS = gr.Progress()  # Gradio gives an event its own
+PROGRESS = gr.Progress()  # of whichever event calls it
 
 HEAD = Path(__file__).with_name("head.html").read_text(encoding="utf-8")
 STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
@@ -204,13 +204,11 @@ class Page:
     def _hole(self, visit: Visit, drawing: dict | None, mask: str | None) -> tuple[Path | None, np.ndarray | None]:
         """The uploaded mask, and what was painted. Raises InputError without either."""
         layers = [np.asarray(layer)[..., 3] > 0 for layer in (drawing or {}).get("layers") or []]
-        painted = np.any(layers, axis=0) if layers else None
-        if painted is not None and not painted.any():
-            painted = None
-        if not mask and painted is None:
+        painted = np.any(layers, axis=0) if layers else np.zeros((1, 1), bool)
+        if not mask and not painted.any():
             raise InputError("nothing is painted; paint over what is to go, or upload a mask")
         own = Path(shutil.copyfile(mask, visit.image.with_name("mask"))) if mask else None
-        return own and accept(own, self.filler.limits), painted
+        return own and accept(own, self.filler.limits), painted if painted.any() else None
 
     def leave(self, request: gr.Request) -> None:
         """A visitor has closed the page."""
@@ -313,7 +311,7 @@ def build_page(filler: Filler, folder: Path) -> gr.Blocks:
         for opening in (
             upload.upload(does.open_uploads, [upload, visit], [upload, *shows], cancels=[filling]),
             more.click(does.open_next, visit, shows, cancels=[filling]),
-            onward.click(does.open_result, visit, shows),
+            onward.click(does.open_result, visit, shows, cancels=[filling]),
             samples.click(does.open_example, [samples, visit], shows, cancels=[filling]),
         ):
             opening.success(does.show, visit, [brush, editor], show_progress="hidden")
