@@ -81,13 +81,14 @@ def build_api(filler: Filler, folder: Path) -> FastAPI:
 
     for kind, status in STATUS.items():
         app.add_exception_handler(kind, lambda _, error, status=status: refusal(str(error), status))
-    app.add_exception_handler(RequestValidationError, lambda _, error: refusal(fault(error.errors()[0]), 400))
+    app.add_exception_handler(RequestValidationError, lambda _, error: refusal(fault(error.errors()), 400))
     app.add_exception_handler(HTTPException, lambda _, error: refusal(error.detail, error.status_code))
     return app
 
 
-def fault(error: Mapping[str, Any]) -> str:
-    """What pydantic says of a field, in our words."""
+def fault(errors: Sequence[Mapping[str, Any]]) -> str:
+    """What pydantic says of the fields, in our words: of one that there is not, or else of the first."""
+    error = min(errors, key=lambda error: error["type"] != "extra_forbidden")
     name = str(error["loc"][-1])
     if error["type"] == "extra_forbidden":
         return f"there is no field {name!r}; the fields are {', '.join(Fields.model_fields)}"
