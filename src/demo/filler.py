@@ -14,6 +14,7 @@ import numpy as np
 from ..data.images import open_image
 from ..errors import InputError
 from ..inference.batches import Network
+from ..inference.filling import count_windows
 from ..inference.image_files import UserImage, check_output, read_header, read_image, write_image
 from ..inference.inpainter import Inpainter
 from ..inference.jobs import Job, find_faults
@@ -47,13 +48,17 @@ class Limits:
 class Task:
     """One image to fill; the result is written beside it.
 
-    mask: a file as users have them, or what was painted on a smaller copy: bool (h, w), True = hole
+    mask: a file as users have them; painted: on a smaller copy, bool (h, w), True = hole. With both, the hole is both.
+    done, windows: of the network's windows; 0 windows: not counted yet
     """
 
     image: Path
-    mask: Path | np.ndarray
     choice: Choice
+    mask: Path | None = None
+    painted: np.ndarray | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
+    done: int = 0
+    windows: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Filler:
         self.running: Task | None = None
         self.tasks: set[Task] = set()  # running or waiting
         self.worker = ThreadPoolExecutor(1, "filler")
+        self.networks: dict[Choice, Inpainter] = {}  # none until they are loaded
 
     def open(self, open_networks: Callable[[], Mapping[Choice, Inpainter]]) -> "Future[None]":
         """open_networks: called by the worker -> the Inpainter of each choice. The future raises what it raises."""
@@ -101,18 +107,22 @@ class Filler:
             raise Stopped("stopped before it was done")
 
     def _open(self, open_networks: Callable[[], Mapping[Choice, Inpainter]]) -> None:
-        self.networks = dict(open_networks())
-        for inpainter in self.networks.values():
-            inpainter.network = self._stoppable(inpainter.network)
+        networks = dict(open_networks())
+        for inpainter in networks.values():
+            inpainter.network = self._watched(inpainter.network)
             side = inpainter.info.image_size
             hole = np.zeros((side, side), bool)
             hole[side // 2, side // 2] = True
             inpainter(np.zeros((side, side, 3), np.uint8), hole)  # compiles, before a visitor waits for it
+        self.networks = networks
 
-    def _stoppable(self, network: Network) -> Network:
+    def _watched(self, network: Network) -> Network:
         def run(*arrays: np.ndarray) -> Sequence[np.ndarray]:
             self.check(self.running)
-            return network(*arrays)
+            outputs = network(*arrays)
+            if self.running:  # a batch may be padded
+                self.running.done = min(self.running.done + len(arrays[0]), self.running.windows)
+            return outputs
 
         return run
 
@@ -129,21 +139,26 @@ class Filler:
         output = task.image.with_name(f"filled{task.image.suffix}")
         with names_alone(task.image.parent):
             before, hole = self._read(task, output)
-        filled = self.networks[task.choice](before.rgb(), hole)
+        inpainter = self.networks[task.choice]
+        task.windows = count_windows(hole > 0, inpainter.info.image_size)
+        filled = inpainter(before.rgb(), hole)
         after = before.with_filling(filled, hole > 0)
         write_image(after, output, self.settings.quality)
         return Filled(output, before, after, time.monotonic() - start)
 
     def _read(self, task: Task, output: Path) -> tuple[UserImage, np.ndarray]:
-        if isinstance(task.mask, Path):
+        if task.mask:
             job = Job(task.image, task.mask, output)
             for fault in find_faults([job]).values():
                 raise InputError(fault)
-            return read_job(job, self.settings)
-        image = read_image(task.image)
-        check_output(output, image.header)
-        height, width = image.pixels.shape[:2]
-        hole = cv2.resize(task.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+            image, hole = read_job(job, self.settings)
+        else:
+            image = read_image(task.image)
+            check_output(output, image.header)
+            hole = np.zeros(image.pixels.shape[:2], np.float32)
+        if task.painted is not None:
+            painted = task.painted.astype(np.float32)
+            hole = np.maximum(hole, cv2.resize(painted, hole.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT))
         return image, hole
 
 

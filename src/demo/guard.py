@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # What the page asks of Gradio. Its other routes run no page, and some read files or fetch addresses that clients name.
 ROUTES = re.compile(
-    r"/|/(assets|static)/.*|/(config|theme\.css|favicon\.ico|manifest\.json)|/api/fill|/gradio_api/"
+    r"/|/(assets|static)/.*|/(config|theme\.css|favicon\.ico|manifest\.json)|/api/fill|/health|/openapi\.json|"
+    r"/gradio_api/"
     r"(upload|upload_progress|queue/join|queue/data|cancel|reset|startup-events|heartbeat/\w+|file=/.*)"
 )
 EVENTS = "/gradio_api/queue/join"

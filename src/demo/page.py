@@ -1,12 +1,13 @@
 """The demo's page, made with Gradio: open an image, paint over what is to go, see before and after, download."""
 
 import asyncio
-import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -22,9 +23,12 @@ from .filler import Busy, Filler, Stopped, Task, accept, accept_image, names_alo
 
 # Pixels of the longest side of what the browser shows; files keep theirs. The editor enlarges no more than ten times.
 SIDE, SMALLEST_SIDE = 1280, 400
+RESULT_SIDE = 4096  # of before and after, which visitors zoom into
 BRUSH = "#e5484d", 0.6  # colour and opacity
-BRUSH_SHARE = 20  # of the shorter side of an image, a brush is one in so many
+BRUSH_SHARE, WIDEST_SHARE = 27, 4  # of the longer side of an image, a brush is one in so many
 KEPT = 3600  # seconds that the files of a visit are kept
+
+PROGRESS = gr.Progress()  # of whichever event calls it
 
 HEAD = Path(__file__).with_name("head.html").read_text(encoding="utf-8")
 STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
@@ -36,14 +40,21 @@ Paint over what is to go, and the network fills it from its surroundings. Every 
 class Visit:
     """What a visitor has open.
 
-    image: the file as it was uploaded, in a folder of its own; stem: of its name
+    image: the file as it was uploaded, in a folder of its own; stem: of its name; side: its longer one, in pixels
     small: what the browser shows of it; strokes: what an example has painted on that, bool (H, W)
+    waiting: files that were uploaded with it, and are opened after it
     """
 
     image: Path
     stem: str
+    side: int
     small: Image.Image
     strokes: np.ndarray | None
+    waiting: Sequence[Path]
+
+    @property
+    def result(self) -> Path:
+        return self.image.with_name(f"{self.stem}_filled{self.image.suffix}")
 
     def forget(self) -> None:
         shutil.rmtree(self.image.parent, ignore_errors=True)
@@ -55,9 +66,9 @@ def theme() -> gr.themes.Base:
     return gr.themes.Default(primary_hue="indigo", neutral_hue="slate", font=font, font_mono=mono)
 
 
-def small(image: Image.Image) -> Image.Image:
+def small(image: Image.Image, side: int) -> Image.Image:
     """As the browser shows it."""
-    image.thumbnail((SIDE, SIDE))
+    image.thumbnail((side, side))
     times = max(1, SMALLEST_SIDE // max(image.size))
     return image.resize([times * side for side in image.size], Image.Resampling.NEAREST)
 
@@ -68,8 +79,8 @@ def drawn(image: Image.Image, strokes: np.ndarray | None = None) -> EditorValue:
     layer = np.zeros((image.height, image.width, 4), np.uint8)
     if strokes is not None:
         layer[strokes] = colour
-    layers: list = [] if strokes is None else [Image.fromarray(layer)]
-    return {"background": image, "layers": layers, "composite": None}
+    # An empty layer too: with one, the editor's undo begins after the image instead of taking it away.
+    return {"background": image, "layers": [Image.fromarray(layer)], "composite": None}
 
 
 class Page:
@@ -80,36 +91,76 @@ class Page:
         self.examples = write_examples(folder / "examples")
         self.running: dict[str | None, Task] = {}  # by the page's session
 
-    def open_upload(self, upload: str, visit: Visit | None) -> tuple:
-        """Of an image, opened, dropped or pasted."""
-        return None, *self._open(Path(upload), visit)
+    def open_uploads(self, uploads: Sequence[str], visit: Visit | None) -> tuple:
+        """Of images, opened, dropped or pasted."""
+        return None, *self._open_first([Path(upload) for upload in uploads], visit)
+
+    def open_next(self, visit: Visit | None) -> tuple:
+        visit = opened(visit)
+        return self._open_first(visit.waiting, visit)
+
+    def open_result(self, visit: Visit | None) -> tuple:
+        visit = opened(visit)
+        return self._open(visit.result, visit, visit.stem, waiting=visit.waiting)
 
     def open_example(self, number: int, visit: Visit | None) -> tuple:
         photo, strokes = self.examples[number]
-        return self._open(photo, visit, strokes)
+        return self._open(photo, visit, photo.stem, strokes)
 
-    def _open(self, path: Path, last: Visit | None, strokes: np.ndarray | None = None) -> tuple:
+    def _open_first(self, paths: Sequence[Path], last: Visit | None) -> tuple:
+        """The first that can be opened."""
+        for number, path in enumerate(paths, 1):
+            try:
+                return self._open(path, last, stem_of(path.name), waiting=paths[number:])
+            except gr.Error as error:
+                if number == len(paths):
+                    raise
+                gr.Warning(f"{path.name} is left out. {error.message}")
+        raise ValueError("no files")
+
+    def _open(
+        self,
+        path: Path,
+        last: Visit | None,
+        stem: str,
+        strokes: np.ndarray | None = None,
+        waiting: Sequence[Path] = (),
+    ) -> tuple:
         own = Path(tempfile.mkdtemp(dir=self.folder))
         try:
             upload = accept_image(Path(shutil.copyfile(path, own / "image")), self.filler.limits)
             with names_alone(own):
                 seen = shown(read_image(upload))
+        except FileNotFoundError:
+            shutil.rmtree(own)
+            raise refusal("it is no longer kept; open it again", "This image cannot be opened") from None
         except InputError as error:
             shutil.rmtree(own)
             raise refusal(error, "This image cannot be opened") from None
         if last:
             last.forget()
         note = f"<strong>{escape(path.name)}</strong> {seen.width}x{seen.height} pixels, {file_format(upload)}"
-        visit = Visit(upload, stem_of(path.name), small(seen), strokes)
+        visit = Visit(upload, stem, max(seen.size), small(seen, SIDE), strokes, waiting)
+        more = gr.Button(f"Next image ({len(waiting)} left)", visible=bool(waiting))
         # Hidden, the editor is taken off the page: one that has shown a larger image would misplace the strokes.
-        return visit, note, gr.ImageEditor(visible=False), *self._nothing()
+        return visit, note, more, gr.ImageEditor(visible=False), None, *self._nothing()
 
-    def show(self, visit: Visit) -> gr.ImageEditor:
-        brush = gr.Brush(max(4, min(visit.small.size) // BRUSH_SHARE), [BRUSH], BRUSH, "fixed")
-        return gr.ImageEditor(value=drawn(visit.small, visit.strokes), brush=brush, visible=True)
+    def show(self, visit: Visit) -> tuple:
+        width = max(1, visit.side // BRUSH_SHARE)
+        slider = gr.Slider(value=width, maximum=max(2, visit.side // WIDEST_SHARE), visible=True)
+        value = drawn(visit.small, visit.strokes)
+        return slider, gr.ImageEditor(value=value, **self._tools(width, visit), visible=True)
+
+    def set_brush(self, width: float, visit: Visit | None) -> gr.ImageEditor:
+        return gr.ImageEditor(**self._tools(width, visit)) if visit else gr.skip()
+
+    def _tools(self, width: float, visit: Visit) -> dict:
+        """width: in pixels of the image; the editor has radii in those of what it shows."""
+        radius: Any = width / 2 * max(visit.small.size) / visit.side
+        return {"brush": gr.Brush(radius, [BRUSH], BRUSH, "fixed"), "eraser": gr.Eraser(radius)}
 
     def _nothing(self) -> tuple:
-        return None, "", gr.DownloadButton("Download", value=None, interactive=False)
+        return None, "", gr.DownloadButton("Download", value=None, interactive=False), gr.Button(interactive=False)
 
     async def fill(
         self,
@@ -119,14 +170,22 @@ class Page:
         weights: str,
         runtime: str,
         request: gr.Request,
+        progress: gr.Progress = PROGRESS,
     ) -> tuple:
-        if visit is None:
-            raise refusal("open an image first, or choose an example", "Nothing to fill")
+        visit = opened(visit)
         try:
-            task = Task(visit.image, self._mask(visit, drawing, mask), (weights, runtime))
+            task = Task(visit.image, (weights, runtime), *self._hole(visit, drawing, mask))
             self.running[request.session_hash] = task
-            filled = await asyncio.wrap_future(self.filler.submit(task))
-            sides = await asyncio.to_thread(lambda: [small(shown(one)) for one in (filled.before, filled.after)])
+            future = asyncio.wrap_future(self.filler.submit(task))
+            try:
+                while not (await asyncio.wait({future}, timeout=0.2))[0]:
+                    if task.windows:
+                        progress((task.done, task.windows), desc="Filling", unit="windows")
+                filled = future.result()
+            finally:
+                future.cancel()
+            both = filled.before, filled.after
+            sides = await asyncio.to_thread(lambda: [small(shown(one), RESULT_SIDE) for one in both])
         except (InputError, Busy) as error:
             raise refusal(error, "This cannot be filled") from None
         except Stopped:
@@ -136,27 +195,32 @@ class Page:
             raise
         finally:
             self.running.pop(request.session_hash, None)
-        result = filled.path.with_name(f"{visit.stem}_filled{filled.path.suffix}")
-        os.replace(filled.path, result)
+        result = Path(shutil.move(filled.path, visit.result))
         size = f"{result.stat().st_size / 1e6:.1f} MB"
         download = gr.DownloadButton(f"Download {result.name} ({size})", value=str(result), interactive=True)
-        return tuple(sides), f"Filled in **{filled.seconds:.1f} s**", download
+        text = f"Filled in **{filled.seconds:.1f} s**. Scroll or pinch to zoom."
+        return tuple(sides), text, download, gr.Button(interactive=True)
 
-    def _mask(self, visit: Visit, drawing: dict | None, mask: str | None) -> Path | np.ndarray:
-        """The uploaded mask if there is one, or what was painted. Raises InputError."""
-        if mask:
-            return accept(Path(shutil.copyfile(mask, visit.image.with_name("mask"))), self.filler.limits)
+    def _hole(self, visit: Visit, drawing: dict | None, mask: str | None) -> tuple[Path | None, np.ndarray | None]:
+        """The uploaded mask, and what was painted. Raises InputError without either."""
         layers = [np.asarray(layer)[..., 3] > 0 for layer in (drawing or {}).get("layers") or []]
         painted = np.any(layers, axis=0) if layers else np.zeros((1, 1), bool)
-        if not painted.any():
+        if not mask and not painted.any():
             raise InputError("nothing is painted; paint over what is to go, or upload a mask")
-        return painted
+        own = Path(shutil.copyfile(mask, visit.image.with_name("mask"))) if mask else None
+        return own and accept(own, self.filler.limits), painted if painted.any() else None
 
     def leave(self, request: gr.Request) -> None:
         """A visitor has closed the page."""
         task = self.running.get(request.session_hash)
         if task:
             task.stopped.set()
+
+
+def opened(visit: Visit | None) -> Visit:
+    if visit is None:  # none yet, or it was too long ago
+        raise refusal("open an image first, or choose an example", "Nothing is open")
+    return visit
 
 
 def refusal(error: object, title: str) -> gr.Error:
@@ -177,15 +241,19 @@ def build_page(filler: Filler, folder: Path) -> gr.Blocks:
         gr.Markdown(TITLE)
         with gr.Row():
             with gr.Column(scale=6, min_width=320):
-                upload = gr.File(show_label=False, file_types=suffixes, elem_id="open")
-                note = gr.HTML(elem_id="note", padding=False)
+                upload = gr.File(show_label=False, file_count="multiple", file_types=suffixes, elem_id="open")
+                with gr.Row():
+                    note = gr.HTML(elem_id="note", padding=False, min_width=160)
+                    more = gr.Button("Next image", size="sm", scale=0, min_width=160, visible=False, elem_id="next")
+                brush = gr.Slider(
+                    1, 400, step=1, label="Brush width in pixels", buttons=[], visible=False, elem_id="brush"
+                )
                 editor = gr.ImageEditor(
                     type="pil",
                     sources=(),
                     transforms=(),
                     layers=False,
                     format="png",
-                    eraser=gr.Eraser(24),
                     show_label=False,
                     canvas_size=(16, 16),
                     height=520,
@@ -196,7 +264,7 @@ def build_page(filler: Filler, folder: Path) -> gr.Blocks:
                 with gr.Row(elem_id="act"):
                     go = gr.Button("Fill", variant="primary", size="lg", scale=3, min_width=140, elem_id="fill")
                     stop = gr.Button("Stop", size="lg", scale=1, min_width=80, elem_id="stop")
-                with gr.Accordion("Upload a mask instead of painting", open=False):
+                with gr.Accordion("Upload a mask instead of painting, or beside it", open=False):
                     mask = gr.File(
                         label=f"Mask of the image's size: {white} is filled",
                         file_types=suffixes,
@@ -213,11 +281,15 @@ def build_page(filler: Filler, folder: Path) -> gr.Blocks:
                     elem_id="result",
                 )
                 seconds = gr.Markdown(elem_id="seconds")
-                download = gr.DownloadButton("Download", interactive=False, variant="secondary", elem_id="download")
                 with gr.Row():
-                    weight = gr.Dropdown(weights, value=weights[0], label="Weights", min_width=140, elem_id="weights")
+                    download = gr.DownloadButton(
+                        "Download", interactive=False, scale=2, min_width=200, elem_id="download"
+                    )
+                    onward = gr.Button("Go on from here", interactive=False, min_width=160, elem_id="onward")
+                with gr.Row():
+                    weight = gr.Dropdown(weights, value=weights[0], label="Weights", min_width=180, elem_id="weights")
                     runtime = gr.Dropdown(
-                        runtimes, value=runtimes[0], label="Runtime", min_width=140, elem_id="runtime"
+                        runtimes, value=runtimes[0], label="Runtime", min_width=180, elem_id="runtime"
                     )
                 samples = gr.Dataset(
                     components=[gr.Image(render=False, height=96)],
@@ -226,15 +298,24 @@ def build_page(filler: Filler, folder: Path) -> gr.Blocks:
                     label="Examples",
                     elem_id="examples",
                 )
-        shows = [visit, note, editor, result, seconds, download]
+        results = [result, seconds, download, onward]
+        shows = [visit, note, more, editor, mask, *results]
         filling = go.click(
-            does.fill, [visit, editor, mask, weight, runtime], [result, seconds, download], concurrency_limit=1
+            does.fill,
+            [visit, editor, mask, weight, runtime],
+            results,
+            concurrency_limit=1,
+            show_progress_on=result,
         )
         stop.click(None, cancels=[filling])
-        uploading = upload.upload(does.open_upload, [upload, visit], [upload, *shows], cancels=[filling])
-        choosing = samples.click(does.open_example, [samples, visit], shows, cancels=[filling])
-        for opening in (uploading, choosing):
-            opening.success(does.show, visit, editor, show_progress="hidden")
+        for opening in (
+            upload.upload(does.open_uploads, [upload, visit], [upload, *shows], cancels=[filling]),
+            more.click(does.open_next, visit, shows, cancels=[filling]),
+            onward.click(does.open_result, visit, shows, cancels=[filling]),
+            samples.click(does.open_example, [samples, visit], shows, cancels=[filling]),
+        ):
+            opening.success(does.show, visit, [brush, editor], show_progress="hidden")
+        brush.change(does.set_brush, [brush, visit], editor, show_progress="hidden", trigger_mode="always_last")
         weight.change(lambda name: choose_runtime(filler, name), weight, runtime)
         page.unload(does.leave)
     return page.queue(max_size=filler.limits.max_waiting)

@@ -42,18 +42,36 @@ def fill_by_scales(image: np.ndarray, hole: np.ndarray, side: int) -> Filling:
     return result
 
 
+def count_windows(hole: np.ndarray, side: int) -> int:
+    """How many samples fill_by_scales yields for a hole, bool (H, W), whatever the image shows."""
+    if max(hole.shape) <= side:
+        return 1
+    parts = [hole[region.part] for region in regions(hole, side)]
+    blanks = [np.zeros((*part.shape, 1), np.uint8) for part in parts]
+    scales = [scale for blank, part in zip(blanks, parts, strict=True) for scale in _scales(blank, part, side)]
+    return sum(len(_windows(scale.band(side), side)) for scale in scales)
+
+
 def _fill_region(image: np.ndarray, hole: np.ndarray, region: Box, side: int) -> FillingInPlace:
     """Fill the holes within a region of the image, in place."""
     image, hole = image[region.part], hole[region.part]
-    radius = fill_radius(side)
-    scales = [Scale(image, hole, hole, radius)]
-    while not scales[-1].is_coarsest(side):
-        scales.append(scales[-1].coarser())
-    *finer, coarsest = scales
+    *finer, coarsest = _scales(image, hole, side)
     filled = yield from coarsest.fill(None, side)
     for scale in reversed(finer):
         filled = yield from scale.fill(filled, side)
     image[hole] = _as(filled[hole], image.dtype)
+
+
+def _scales(image: np.ndarray, hole: np.ndarray, side: int) -> list["Scale"]:
+    """Of a region, from its own on to the coarsest."""
+    scales = [Scale(image, hole, hole, fill_radius(side))]
+    while not scales[-1].is_coarsest(side):
+        scales.append(scales[-1].coarser())
+    return scales
+
+
+def _windows(band: np.ndarray, side: int) -> list[Box]:
+    return cover(band, side, round(CORE * side))
 
 
 class Scale:
@@ -79,16 +97,20 @@ class Scale:
         needed = cv2.dilate(inner, np.ones((9, 9), np.uint8))[::2, ::2] > 0
         return Scale(image, ~known, ~known & needed, self.radius)
 
+    def band(self, side: int) -> np.ndarray:
+        """What is filled at this scale, bool (H, W): at the coarsest, holes of whatever depth."""
+        return self.needed if self.is_coarsest(side) else self.needed & (self.depth <= self.radius)
+
     def fill(self, coarser: np.ndarray | None, side: int) -> Filling:
         """The image with its hole filled where it is needed: float32 (H, W, 3), 0 … 255.
 
-        coarser: what the next coarser scale gave; None at the coarsest, where the hole is filled whatever its depth
+        coarser: what the next coarser scale gave; None at the coarsest
         """
-        band = self.needed & (self.depth <= self.radius) if coarser is not None else self.needed
+        band = self.band(side)
         unknown = self.hole & (self.depth <= self.radius) if coarser is not None else self.hole
         shape = self.hole.shape
         total = np.zeros((*shape, 4), np.float32)  # weighted sums of fillings, and of the weights
-        windows = cover(band, side, round(CORE * side))
+        windows = _windows(band, side)
         weight = _weight(side)
         for first in range(0, len(windows), TOGETHER):
             some = windows[first : first + TOGETHER]

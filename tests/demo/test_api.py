@@ -217,7 +217,7 @@ def test_no_path_from_a_client_reaches_the_file_system(server, tmp_path):
         "/gradio_api/runs",
         "/monitoring",
         "/docs",
-        "/openapi.json",
+        "/redoc",
     ):
         answer = httpx.get(f"{server.url}{path}")
         assert answer.status_code in (403, 404), path
@@ -232,6 +232,22 @@ def test_no_path_from_a_client_reaches_the_file_system(server, tmp_path):
         assert (answer.status_code, answer.text) == (400, "error: only uploaded files can be filled\n")
     for content in ("[" * 10**5, "no JSON", json.dumps({"data": "a" * 10**6})):
         assert httpx.post(f"{server.url}/gradio_api/queue/join", content=content).status_code in (400, 413)
+
+
+def test_the_api_is_described_and_says_whether_it_is_ready(server):
+    health = httpx.get(f"{server.url}/health")
+    assert (health.status_code, health.json()) == (200, {"ready": True, "images": 0})
+    described = httpx.get(f"{server.url}/openapi.json").json()
+    assert set(described["paths"]) == {"/health", "/api/fill"}
+    call = described["paths"]["/api/fill"]["post"]
+    fields = described["components"]["schemas"]["Fields"]
+    assert list(call["requestBody"]["content"]) == ["multipart/form-data"]
+    assert (list(fields["properties"]), fields["required"]) == (
+        ["picture", "mask", "weights", "runtime"],
+        ["picture", "mask"],
+    )
+    assert set(call["responses"]) == {"200", "400", "413", "503", "default"}
+    assert "text/plain" in call["responses"]["400"]["content"]
 
 
 def test_unknown_weights_and_fields_are_named(server, toy_checkpoint):

@@ -30,7 +30,7 @@ class BlockedFiller(Filler):
 
 def test_who_leaves_while_waiting_leaves_the_place_to_others(tmp_path):
     def task():
-        return Task(tmp_path / "image.png", tmp_path / "mask.png", CHOICE)
+        return Task(tmp_path / "image.png", CHOICE, tmp_path / "mask.png")
 
     filler = BlockedFiller(with_defaults(Limits, max_waiting=1))
     running = filler.submit(task())

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.inference.filling import count_windows
+
 pytest.importorskip("playwright", reason="pip install -r requirements-demo-tests.txt")
 
-WIDE, NARROW = (1440, 900), (390, 844)
+WIDE, NARROW = (1400, 900), (390, 844)
+SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 SECONDS = 150_000  # milliseconds that the page may take, on however busy a machine
 
 
@@ -28,10 +31,16 @@ class Visitor:
         self.page.goto(url)
         self.page.wait_for_selector("#examples img")
 
-    def open(self, path: Path) -> None:
+    def open(self, *paths: Path) -> None:
         with self.page.expect_response(lambda response: "/file=" in response.url):  # what the editor shows
-            self.page.set_input_files("#open input[type=file]", path)
+            self.page.set_input_files("#open input[type=file]", paths)
         self.page.wait_for_selector("#editor canvas")
+
+    def open_mask(self, path: Path) -> None:
+        self.page.click("text=Upload a mask")
+        with self.page.expect_response(lambda response: "/upload?" in response.url):
+            self.page.set_input_files("#mask input[type=file]", path)
+        self.page.wait_for_selector(f"#mask >> text={path.stem}")
 
     def choose_example(self, number: int = 0) -> None:
         self.page.locator("#examples button").nth(number).click()
@@ -39,27 +48,34 @@ class Visitor:
         self.until(lambda: zoom.count() and zoom.inner_text() != "100%")  # an empty editor's
         self.page.wait_for_timeout(2000)  # for its strokes
 
-    def paint(self) -> None:
-        """A stroke over the middle of the editor; again, while it is not ready for the first one."""
+    def paint(self, down: int = 0) -> None:
+        """A stroke over the middle of the editor, or so far below; again, while it is not ready for the first one."""
 
         def stroke() -> bool:
-            box = self.page.locator("#editor canvas").first.bounding_box()
-            x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+            box = self.canvas().bounding_box()
+            x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + down
             self.page.mouse.move(x - 40, y)
             self.page.mouse.down()
-            self.page.mouse.move(x + 40, y + 20, steps=6)
+            self.page.mouse.move(x + 40, y, steps=6)
             self.page.mouse.up()
             self.page.wait_for_timeout(500)
-            return self.page.locator("#editor [aria-label=Undo]").is_enabled()
+            return self.can_undo()
 
+        self.page.locator("#editor").scroll_into_view_if_needed()
         self.until(stroke)
+
+    def canvas(self):
+        return self.page.locator("#editor canvas").first
+
+    def can_undo(self) -> bool:
+        return self.page.locator("#editor [aria-label=Undo]").is_enabled()
 
     def until(self, done: Callable[[], bool]) -> None:
         for _ in range(SECONDS // 1000):
             if done():
                 return
             self.page.wait_for_timeout(500)
-        pytest.fail("the editor did not answer")
+        pytest.fail("the page did not answer")
 
     def fill(self) -> None:
         self.page.click("#fill")
@@ -100,6 +116,12 @@ def visit(browser, server) -> Iterator:
         assert not visitor.failed
 
 
+def plain(path: Path, width: int, height: int) -> np.ndarray:
+    pixels = np.full((height, width, 3), 100, np.uint8)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
 def noise(path: Path, width: int, height: int, **options: object) -> np.ndarray:
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     Image.fromarray(pixels).save(path, **options)
@@ -138,13 +160,155 @@ def test_an_uploaded_mask_takes_the_place_of_painting(visit, tmp_path):
     Image.fromarray(hole).save(tmp_path / "mask.png")
     visitor = visit()
     visitor.open(tmp_path / "a.png")
-    visitor.page.click("text=Upload a mask")
-    with visitor.page.expect_response(lambda response: "/upload?" in response.url):
-        visitor.page.set_input_files("#mask input[type=file]", tmp_path / "mask.png")
-    visitor.page.wait_for_selector("#mask >> text=mask")
+    visitor.open_mask(tmp_path / "mask.png")
     visitor.fill()
     _, filled = visitor.result()
     np.testing.assert_array_equal((np.asarray(filled) != pixels).any(axis=2), hole)
+
+
+def changes(filled: Image.Image, pixels: np.ndarray) -> np.ndarray:
+    """Where a filled image differs: bool (H, W)."""
+    return (np.asarray(filled) != pixels).any(axis=2)
+
+
+def heights(changed: np.ndarray) -> list[int]:
+    """Of the strokes that are crossed on the way down the middle of an image, in pixels."""
+    edges = np.flatnonzero(np.diff(changed[:, changed.shape[1] // 2].astype(int), prepend=0, append=0))
+    return np.diff(edges)[::2].tolist()
+
+
+@SIZES
+def test_the_brush_is_as_wide_as_its_slider_says(visit, tmp_path, size):
+    pixels = plain(tmp_path / "a.png", 1600, 1066)
+    visitor = visit(size)
+    visitor.open(tmp_path / "a.png")
+    width = visitor.page.locator("#brush input[type=number]")
+    assert 55 <= float(width.input_value()) <= 65
+    visitor.paint()
+    with visitor.page.expect_response(lambda response: "/queue/data" in response.url):
+        width.fill("10")
+        width.press("Enter")
+    visitor.page.wait_for_timeout(1000)  # the editor hears of it
+    visitor.paint(down=40)
+    visitor.fill()
+    _, filled = visitor.result()
+    np.testing.assert_allclose(heights(changes(filled, pixels)), [59, 10], atol=2)
+
+
+@SIZES
+def test_no_tool_covers_the_image(visit, tmp_path, size):
+    plain(tmp_path / "a.png", 600, 400)
+    visitor = visit(size)
+    visitor.open(tmp_path / "a.png")
+    canvas = visitor.canvas().bounding_box()
+    for name in ("#editor .toolbar-wrap", "#editor .icon-button-wrapper"):
+        tools = visitor.page.locator(name).bounding_box()
+        assert tools["y"] + tools["height"] <= canvas["y"]
+        assert 0 <= tools["x"] <= size[0] - tools["width"]
+
+
+@SIZES
+def test_ctrl_z_takes_the_last_stroke_back_and_never_the_image(visit, tmp_path, size):
+    pixels = plain(tmp_path / "a.png", 600, 400)
+    visitor = visit(size)
+    visitor.open(tmp_path / "a.png")
+    visitor.paint()
+    visitor.paint(down=40)
+    visitor.page.keyboard.press("Control+z")
+    visitor.page.wait_for_timeout(500)
+    visitor.fill()
+    _, filled = visitor.result()
+    assert len(heights(changes(filled, pixels))) == 1
+    for _ in range(3):
+        visitor.page.keyboard.press("Control+z")
+    visitor.until(lambda: not visitor.can_undo())
+    visitor.fill()
+    assert "Nothing is painted" in visitor.said()
+    visitor.page.keyboard.press("Control+Shift+z")
+    visitor.until(visitor.can_undo)
+
+
+@SIZES
+def test_the_result_is_zoomed_and_gone_on_from(visit, tmp_path, size):
+    pixels = plain(tmp_path / "a.png", 1500, 1000)
+    visitor = visit(size)
+    visitor.fill_painted(tmp_path / "a.png")
+    image = visitor.page.locator("#result img").first
+    image.scroll_into_view_if_needed()
+    before = image.bounding_box()
+    visitor.page.mouse.move(before["x"] + before["width"] / 4, before["y"] + before["height"] / 4)
+    visitor.page.mouse.wheel(0, -100)
+    visitor.until(lambda: image.bounding_box()["width"] > before["width"])
+    assert image.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [1500, 1000]
+    visitor.page.click("#result [aria-label=Fullscreen]")
+    visitor.until(lambda: visitor.page.locator("#result").bounding_box()["width"] > size[0] - 20)
+    visitor.page.keyboard.press("Escape")
+
+    visitor.page.click("#onward")
+    visitor.page.wait_for_selector("#note strong:text-is('a_filled.png')")
+    visitor.page.wait_for_selector("#editor canvas")
+    visitor.until(lambda: not visitor.can_undo())
+    visitor.paint(down=40)
+    visitor.fill()
+    name, filled = visitor.result()
+    assert name == "a_filled.png"
+    assert len(heights(changes(filled, pixels))) == 2
+
+
+@SIZES
+def test_files_are_opened_one_after_the_other_and_a_mask_serves_its_own(visit, tmp_path, size):
+    for name in ("a", "b"):
+        pixels = plain(tmp_path / f"{name}.png", 600, 400)
+    (tmp_path / "text.png").write_text("no image")
+    hole = np.zeros((400, 600), np.uint8)
+    hole[20:60, 20:60] = 255
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    visitor = visit(size)
+    visitor.open(tmp_path / "a.png", tmp_path / "text.png", tmp_path / "b.png")
+    visitor.open_mask(tmp_path / "mask.png")
+    visitor.paint()
+    visitor.fill()
+    name, filled = visitor.result()
+    changed = changes(filled, pixels)
+    assert name == "a_filled.png"
+    assert changed[hole > 0].all() and changed[200, 300]  # the mask and what was painted
+
+    visitor.page.click("#next >> text=2 left")
+    assert "text.png is left out" in visitor.said()
+    visitor.page.wait_for_selector("#note strong:text-is('b.png')")
+    visitor.page.wait_for_selector("#next", state="hidden")
+    visitor.until(lambda: not visitor.can_undo())
+    visitor.paint()
+    visitor.fill()
+    name, filled = visitor.result()
+    changed = changes(filled, pixels)
+    assert name == "b_filled.png"
+    assert changed[200, 300] and not changed[hole > 0].any()
+
+
+@SIZES
+def test_progress_counts_windows(visit, tmp_path, size):
+    plain(tmp_path / "a.png", 1500, 1000)
+    hole = np.zeros((1000, 1500), bool)
+    hole[:, ::50] = True
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    visitor = visit(size)
+    visitor.open(tmp_path / "a.png")
+    visitor.open_mask(tmp_path / "mask.png")
+    visitor.page.evaluate(
+        """() => {
+          const result = document.querySelector("#result");
+          window.seen = new Set();
+          new MutationObserver(() => window.seen.add(result.innerText.match(/(\\d+)\\/(\\d+) windows/)?.[0]))
+            .observe(result, { subtree: true, childList: true, characterData: true });
+        }"""
+    )
+    visitor.fill()
+    visitor.page.wait_for_selector("#seconds strong")
+    seen = [text.split()[0].split("/") for text in visitor.page.evaluate("[...window.seen]") if text]
+    done, totals = ([int(part) for part in parts] for parts in zip(*seen, strict=True))
+    assert set(totals) == {count_windows(hole, 128)}
+    assert len(done) > 2 and done == sorted(done)
 
 
 def test_an_image_of_one_pixel(visit, tmp_path):
@@ -209,13 +373,11 @@ def test_stop_ends_an_image_and_the_next_one_is_filled(visit, tmp_path):
     Image.new("L", (6000, 4000), 255).save(tmp_path / "mask.png", compress_level=1)
     visitor = visit()
     visitor.open(tmp_path / "large.png")
-    visitor.page.click("text=Upload a mask")
-    visitor.page.set_input_files("#mask input[type=file]", tmp_path / "mask.png")
-    visitor.page.wait_for_selector("#mask >> text=mask")
+    visitor.open_mask(tmp_path / "mask.png")
     visitor.fill()
-    visitor.page.wait_for_selector("#result >> text=processing")
+    visitor.page.wait_for_selector("#result >> text=windows")
     visitor.page.click("#stop")
-    visitor.page.wait_for_selector("#result >> text=processing", state="hidden")
+    visitor.page.wait_for_selector("#result >> text=windows", state="hidden")
     other = visit()
     other.choose_example()
     other.fill()

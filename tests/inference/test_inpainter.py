@@ -13,7 +13,7 @@ from src.data.images import normalise
 from src.data.pyramid import depth, fill_radius
 from src.errors import InputError
 from src.export.trial import example_inputs
-from src.inference.filling import fill_by_scales
+from src.inference.filling import count_windows, fill_by_scales
 from src.inference.inpainter import Inpainter
 from src.inference.load import runnable
 from src.inference.windows import Box, cover, regions
@@ -214,6 +214,14 @@ def test_a_small_hole_in_a_large_photo_is_filled_as_in_the_crop_around_it(checkp
     inpainter = Inpainter(checkpoint)
     crop = np.s_[730 - 128 : 730 + 128, 920 - 128 : 920 + 128]
     np.testing.assert_array_equal(inpainter(photo, hole)[crop], inpainter(photo[crop], hole[crop]))
+
+
+@pytest.mark.parametrize("shape", [(50, 64), (300, 200), (601, 777)])
+def test_the_windows_of_a_hole_are_known_beforehand(shape):
+    network, hole = Recorder(9), strokes(*shape)
+    hole[shape[0] // 4 : shape[0] // 2, : shape[1] // 3] = True
+    network.run(np.zeros((*shape, 3), np.uint8), hole, 64)
+    assert count_windows(hole, 64) == len(network.samples)
 
 
 class Drifting(Recorder):
