@@ -3,6 +3,7 @@
 from mindspore import Tensor, nn, ops
 
 from ..layers.conv import Conv2d
+from ..layers.product import gram
 from ..layers.reduce import mean
 
 VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256))  # channels of each convolution; a pool ends a stage
@@ -72,14 +73,6 @@ def _freeze(network: nn.Cell) -> None:
     network.set_train(False)
     for parameter in network.get_parameters():
         parameter.requires_grad = False
-
-
-def gram(features: Tensor) -> Tensor:
-    """Correlation of channels: (B, C, H, W) -> (B, C, C), divided by C·H·W."""
-    batch, channels, height, width = features.shape
-    # Divided before the product, which a device that multiplies in float16 could not hold.
-    flat = features.reshape(batch, channels, height * width) * (channels * height * width) ** -0.5
-    return ops.bmm(flat, flat.swapaxes(1, 2))
 
 
 def l1(a: Tensor, b: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from src.layers.backend import on_cpu, plain_layers
 from src.layers.conv import Conv2d
 from src.layers.pool import MaxPool
 from src.layers.positional_norm import positional_norm
+from src.layers.product import gram
 from src.layers.resize import UpsampleBilinear, over_channels, upsample_nearest
 from src.layers.spectral_norm import SpectralNormConv2d
 from src.layers.unfold import Fold, Unfold
@@ -70,6 +71,7 @@ LAYERS = {
     "blocks": (lambda: Function(Fold(), (4, 20), (2, 4), (0, 1), (2, 2)), (2, 3, 8, 20)),
     "strips": (lambda: Function(Fold(), (12, 10), (6, 10), (1, 0), (4, 10)), (2, 3, 60, 3)),
     "max pool": (lambda: nn.SequentialCell(nn.ReLU(), MaxPool(3, 2, padding=1)), (2, 3, 8, 10)),
+    "Gram matrices": (lambda: Function(gram), (2, 3, 4, 5)),
     "positional norm": (lambda: Function(positional_norm), (2, 8, 4, 5)),
     "spectral norm": (lambda: SpectralNormConv2d(3, 5, 4, 2, padding=1), (2, 3, 8, 8)),
     "partial convolution": (Masked, (2, 3, 8, 8), (2, 2, 8, 8)),
