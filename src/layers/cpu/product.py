@@ -31,5 +31,5 @@ class NumberProduct(nn.Cell):
 
 
 def gram(flat: Tensor, count: int) -> Tensor:
-    """(B, C, N) -> (B, C, C). Divided before the product, an iteration of CTSDG's training would hold 1 GB more."""
+    """(B, C, N) -> (B, C, C). Divided before the product, a training step at full size would hold 1 GB more."""
     return ops.bmm(flat, flat.swapaxes(1, 2)) / count
