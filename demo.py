@@ -41,7 +41,8 @@ def main(config: Config) -> None:
         raise InputError(f"demo.py needs {' and '.join(missing)}: pip install -r requirements-demo.txt")
     given = [Path(path.strip()) for path in config.checkpoint_path.split(",") if path.strip()]
     files = name_weights(given or [network_or_shipped(config)])
-    choices = [(name, runtime) for name, path in files.items() for runtime in runtimes(path, config.runtime)]
+    first = config.runtime if config.given("runtime") else ""
+    choices = [(name, runtime) for name, path in files.items() for runtime in runtimes(path, first)]
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, and removes temporary files
     with listen(config.host, config.port) as listener, tempfile.TemporaryDirectory(prefix="inpainting-demo-") as folder:
@@ -104,13 +105,18 @@ def name_weights(paths: list[Path]) -> dict[str, str]:
 
 
 def runtimes(path: str, first: str) -> list[str]:
-    """What can run the network of a file, by name; for ONNX files `first` comes first if it is there."""
+    """What can run the network of a file, by name; for ONNX files the runtime `first`, if it is named, comes first.
+
+    Raises InputError where that one, or any, is missing.
+    """
     if not path.endswith(".onnx"):
         return ["mindspore"]
-    from src.inference.onnx_runtimes import RUNTIMES, require_packages
+    from src.inference.onnx_runtimes import RUNTIMES, installed_runtimes, require_packages
 
-    require_packages(first)
-    return sorted((name for name in RUNTIMES if find_spec(name)), key=lambda name: name != first)
+    installed = installed_runtimes()
+    if first or not installed:
+        require_packages(first or next(iter(RUNTIMES)))
+    return sorted(installed, key=lambda name: name != first)
 
 
 def listen(host: str, port: int) -> socket.socket:
