@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.memory import peak_memory
 from benchmarks.parser import Parser
 from model_utils.config import Config, load_config, read_schema
 from model_utils.entry import stop
@@ -231,7 +232,6 @@ def measure(args: argparse.Namespace, config: Config) -> dict[str, float]:
 
 def our_step(_: argparse.Namespace, config: Config) -> tuple[Callable, Callable]:
     from benchmarks.rows import random_batch, train
-    from benchmarks.speed import peak_memory
     from model_utils.device import prepare
     from src.ctsdg.training import CTSDGTraining
 

@@ -13,7 +13,7 @@ import skimage.data
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.speed import peak_memory
+from benchmarks.memory import peak_memory
 from model_utils.entry import stop
 from src.errors import InputError
 from src.inference.inpainter import Inpainter

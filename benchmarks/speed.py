@@ -11,7 +11,6 @@ in turn; with --work train an iteration of CTSDG's training in both. It takes --
 """
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.memory import peak_memory
 from model_utils.config import Config, load_config
 from model_utils.device import prepare
 from model_utils.entry import stop
@@ -98,15 +98,6 @@ def measure(name: str, batch: int, make, config: Config, repeats: int) -> str:
     peak = peak_memory(config.device_target) / 1e9
     graphs = " + ".join(f"{graph:.1f}" for graph in compiled if graph >= 0.5)
     return f"| {name} | {batch} | {graphs} | {first:.1f} | {typical:.3g} | {typical / batch:.3g} | {peak:.1f} |"
-
-
-def peak_memory(device_target: str) -> int:
-    """Bytes: of this process on a CPU, of the card otherwise."""
-    if device_target == "CPU":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
-    import mindspore as ms
-
-    return ms.runtime.max_memory_allocated()
 
 
 def time_compilation() -> list[float]:
