@@ -38,6 +38,8 @@ from model_utils.entry import require, run
 from src.errors import InputError
 from train import OPTION_GROUPS  # noqa: F401  which model_utils.entry.run reads
 
+# On a CPU. The attention's smallest weights are denormal numbers, with which a product takes several times as long.
+torch.set_flush_denormal(True)
 AHEAD = 6  # batches that are prepared while one is computed
 MOST_DETAIL, REACH, ROUNDING = 3.0, 32, 1 / 127.5  # of src/ctsdg/seamless.py
 LOSSES = ("hole", "valid", "adversarial", "matching", "intermediate", "discriminator")
