@@ -270,9 +270,7 @@ def torch_step(args: argparse.Namespace, config: Config) -> tuple[Callable, Call
     def peak() -> int:
         if device == "cuda":
             return torch.cuda.max_memory_allocated()
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+        return peak_memory("CPU")
 
     return lambda: training.step(batch), peak
 

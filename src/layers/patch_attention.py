@@ -3,7 +3,7 @@
 from mindspore import Tensor, nn, ops
 
 from .reduce import softmax_grad, sum_channels
-from .unfold import Fold, Unfold
+from .unfold import Unfold, fold
 
 
 class PatchAttention(nn.Cell):
@@ -40,7 +40,7 @@ class PatchAttention(nn.Cell):
         super().__init__()
         self.to_lines = Unfold((1, 3), padding=1)
         self.to_halves = Unfold((2, 4), padding=1, stride=2)
-        self.attend, self.fold = _Attend(), Fold()
+        self.attend = _Attend()
 
     def construct(self, small: Tensor, scale: Tensor, features: Tensor) -> Tensor:
         batch, _, height, width = small.shape
@@ -58,12 +58,13 @@ class PatchAttention(nn.Cell):
         # Each strip reaches one row into its neighbours: they are blocks of one column that overlap.
         strips = ops.stack(strips, axis=-1).reshape(batch, features.shape[1], -1, len(strips))
         kernel, stride = (2 * rows + 2, 2 * width), (2 * rows, 2 * width)
-        return self.fold(strips, (2 * height, 2 * width), kernel, (1, 0), stride)
+        return fold(strips, (2 * height, 2 * width), kernel, (1, 0), stride)
 
-    def _paste(self, halves: Tensor, rows: int, width: int) -> Tensor:
+    @staticmethod
+    def _paste(halves: Tensor, rows: int, width: int) -> Tensor:
         """Halves that overlap from left to right, (B, 8D, (rows + 1)·W) -> (B, D, 2·rows + 2, 2W)"""
         halves = halves.reshape(halves.shape[0], -1, 8, (rows + 1) * width)
-        return self.fold(halves, (2 * rows + 2, 2 * width), (2, 4), (0, 1), (2, 2))
+        return fold(halves, (2 * rows + 2, 2 * width), (2, 4), (0, 1), (2, 2))
 
 
 @ops.constexpr

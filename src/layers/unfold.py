@@ -2,7 +2,7 @@
 
 from mindspore import Tensor, nn, ops
 
-from .backend import by_device
+from .backend import by_device, on_cpu
 from .cpu import unfold as cpu
 
 
@@ -32,25 +32,22 @@ class _Unfold(nn.Cell):
 Unfold = by_device(cpu.Unfold, _Unfold)
 
 
-class _Fold(nn.Cell):
-    """Along rows, then along columns; the gradient of ops.fold would be Im2Col."""
+def fold(windows: Tensor, size: tuple, kernel: tuple, padding: tuple, stride: tuple) -> Tensor:
+    """The sum of windows that overlap, by half of a window at most: (B, C, kernel places, windows) -> (B, C, H, W)
 
-    def construct(
-        self,
-        windows: Tensor,
-        size: tuple[int, int],
-        kernel: tuple[int, int],
-        padding: tuple[int, int],
-        stride: tuple[int, int],
-    ) -> Tensor:
-        batch, (down, across) = windows.shape[0], kernel
-        rows = (size[0] + 2 * padding[0] - down) // stride[0] + 1
-        columns = (size[1] + 2 * padding[1] - across) // stride[1] + 1
-        x = windows.reshape(batch, -1, down, across, rows, columns).transpose(0, 1, 4, 2, 5, 3)
-        x = _add_blocks(x.reshape(-1, columns, across, 1), stride[1])  # (B · C · rows · down, W with padding, 1)
-        x = _add_blocks(x.reshape(-1, rows, down, x.shape[1]), stride[0])
-        x = x.reshape(batch, -1, *x.shape[1:])
-        return x[:, :, padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
+    size: (H, W); kernel, padding, stride: (down, across) each
+    """
+    if on_cpu():
+        return cpu.fold(windows, size, kernel, padding, stride)
+    # Along rows, then along columns; the gradient of ops.fold would be Im2Col.
+    batch, (down, across) = windows.shape[0], kernel
+    rows = (size[0] + 2 * padding[0] - down) // stride[0] + 1
+    columns = (size[1] + 2 * padding[1] - across) // stride[1] + 1
+    x = windows.reshape(batch, -1, down, across, rows, columns).transpose(0, 1, 4, 2, 5, 3)
+    x = _add_blocks(x.reshape(-1, columns, across, 1), stride[1])  # (B · C · rows · down, W with padding, 1)
+    x = _add_blocks(x.reshape(-1, rows, down, x.shape[1]), stride[0])
+    x = x.reshape(batch, -1, *x.shape[1:])
+    return x[:, :, padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
 
 
 def _add_blocks(blocks: Tensor, stride: int) -> Tensor:
@@ -61,8 +58,3 @@ def _add_blocks(blocks: Tensor, stride: int) -> Tensor:
         rest = ops.Pad(((0, 0), (1, 0), (0, 2 * stride - length), (0, 0)))(blocks[:, :, stride:])
         x = ops.Pad(((0, 0), (0, 1), (0, 0), (0, 0)))(x) + rest
     return x.reshape(maps, -1, width)[:, : (count - 1) * stride + length]
-
-
-# (B, C, kernel places, windows), size (H, W), kernel, padding, stride (down, across) each -> (B, C, H, W): the sum of
-# windows that overlap, by half of a window at most
-Fold = by_device(cpu.Fold, _Fold)

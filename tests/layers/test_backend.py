@@ -19,7 +19,7 @@ from src.layers.positional_norm import positional_norm
 from src.layers.product import gram
 from src.layers.resize import UpsampleBilinear, over_channels, upsample_nearest
 from src.layers.spectral_norm import SpectralNormConv2d
-from src.layers.unfold import Fold, Unfold
+from src.layers.unfold import Unfold, fold
 from src.losses.adversarial import binary_cross_entropy
 from src.losses.psnr import hole_psnr
 from tests.parity.gradients import gradients
@@ -68,8 +68,8 @@ LAYERS = {
     "channels repeated": (lambda: Function(reduce.repeat_channels, 3), (2, 1, 20)),
     "lines": (lambda: Unfold((1, 3), padding=1), (2, 3, 4, 6)),
     "half blocks": (lambda: Unfold((2, 4), padding=1, stride=2), (2, 3, 8, 12)),
-    "blocks": (lambda: Function(Fold(), (4, 20), (2, 4), (0, 1), (2, 2)), (2, 3, 8, 20)),
-    "strips": (lambda: Function(Fold(), (12, 10), (6, 10), (1, 0), (4, 10)), (2, 3, 60, 3)),
+    "blocks": (lambda: Function(fold, (4, 20), (2, 4), (0, 1), (2, 2)), (2, 3, 8, 20)),
+    "strips": (lambda: Function(fold, (12, 10), (6, 10), (1, 0), (4, 10)), (2, 3, 60, 3)),
     "max pool": (lambda: nn.SequentialCell(nn.ReLU(), MaxPool(3, 2, padding=1)), (2, 3, 8, 10)),
     "Gram matrices": (lambda: Function(gram), (2, 3, 4, 5)),
     "positional norm": (lambda: Function(positional_norm), (2, 8, 4, 5)),

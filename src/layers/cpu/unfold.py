@@ -14,15 +14,6 @@ class Unfold(nn.Cell):
         return ops.unfold(x, self.kernel, padding=self.padding, stride=self.stride)
 
 
-class Fold(nn.Cell):
+def fold(windows: Tensor, size: tuple, kernel: tuple, padding: tuple, stride: tuple) -> Tensor:
     """One operator."""
-
-    def construct(
-        self,
-        windows: Tensor,
-        size: tuple[int, int],
-        kernel: tuple[int, int],
-        padding: tuple[int, int],
-        stride: tuple[int, int],
-    ) -> Tensor:
-        return ops.fold(windows, ops.tuple_to_array(size), kernel, padding=padding, stride=stride)
+    return ops.fold(windows, ops.tuple_to_array(size), kernel, padding=padding, stride=stride)
