@@ -3,7 +3,7 @@
 from mindspore import Tensor, nn, ops
 
 from ...layers.activation import LeakyReLU
-from ...layers.conv import Conv2d
+from ...layers.conv import Conv2d, convolve_in
 from ...layers.positional_norm import positional_norm
 from ...layers.resize import upsample_nearest
 from ...layers.spectral_norm import SpectralNormConv2d
@@ -91,7 +91,10 @@ class SPADE(nn.Cell):
 
     def construct(self, normalised: Tensor, guide: Tensor) -> Tensor:
         shared = ops.relu(self.shared(guide))
-        return normalised * (1.0 + self.gamma(shared)) + self.beta(shared)
+        gamma = self.gamma
+        scale = convolve_in(gamma.dtype, gamma.convolution, shared, gamma.weight)
+        # 1 goes onto the bias: C numbers instead of a whole map.
+        return normalised * ops.bias_add(scale, 1.0 + gamma.bias) + self.beta(shared)
 
 
 class SPADEBlock(nn.Cell):
