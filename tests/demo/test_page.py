@@ -67,6 +67,11 @@ class Visitor:
     def canvas(self):
         return self.page.locator("#editor canvas").first
 
+    def painted(self) -> list[int]:
+        """Heights of the strokes down the middle of a gray image in the editor, in pixels of the screen."""
+        screen = np.asarray(Image.open(io.BytesIO(self.canvas().screenshot())).convert("RGB")).astype(int)
+        return heights(screen[..., 0] - screen[..., 1] > 60)
+
     def can_undo(self) -> bool:
         return self.page.locator("#editor [aria-label=Undo]").is_enabled()
 
@@ -185,11 +190,19 @@ def test_the_brush_is_as_wide_as_its_slider_says(visit, tmp_path, size):
     width = visitor.page.locator("#brush input[type=number]")
     assert 55 <= float(width.input_value()) <= 65
     visitor.paint()
-    with visitor.page.expect_response(lambda response: "/queue/data" in response.url):
-        width.fill("10")
-        width.press("Enter")
-    visitor.page.wait_for_timeout(1000)  # the editor hears of it
-    visitor.paint(down=40)
+    width.fill("10")
+    width.press("Enter")
+
+    def paint_narrow() -> bool:
+        """Again, while the editor has not heard of it."""
+        visitor.paint(down=40)
+        wide, *narrow = visitor.painted()
+        if narrow[0] < wide / 2:
+            return True
+        visitor.page.click("#editor [aria-label=Undo]")
+        return False
+
+    visitor.until(paint_narrow)
     visitor.fill()
     _, filled = visitor.result()
     np.testing.assert_allclose(heights(changes(filled, pixels)), [59, 10], atol=2)
