@@ -36,4 +36,6 @@ if [ -z "${PYTHON:-}" ]; then
     PYTHON="$VENV/bin/python"
 fi
 cd "$ROOT"
+# Each process gets a core of its own: threads that wait for work spin, and two such teams slow each other down.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 run_command "$PYTHON" -m pytest -m "not slow" -n 2 --dist loadfile "$@"

@@ -37,7 +37,9 @@ def images(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    "part", ["none", *(pytest.param(part, marks=pytest.mark.slow) for part in PARTS if part != "none")]
+)
 def test_a_network_without_a_part_is_trained_and_scored(part, images, tmp_path):
     run, scores = tmp_path / "run", tmp_path / "scores"
     options = {"data_root": images / "pictures", "save_path": run, "image_size": 128, "width": 0.05, "batch_size": 2}

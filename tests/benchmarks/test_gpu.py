@@ -75,6 +75,7 @@ def report(folder: Path) -> dict[str, str]:
     return dict(re.fullmatch(r"\| (.+?) \| (.+) \|", line).groups() for line in lines)
 
 
+@pytest.mark.slow
 def test_parts_run_on_the_cpu(tmp_path):
     pytest.importorskip("torch")
     names = "step, no switch;step, PyTorch, eager, TensorFloat-32;photos;2 iterations, no switch;profile"

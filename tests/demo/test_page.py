@@ -15,6 +15,9 @@ pytest.importorskip("playwright", reason="pip install -r requirements-demo-tests
 
 WIDE, NARROW = (1400, 900), (390, 844)
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+NARROW_LATER = pytest.mark.parametrize(
+    "size", [WIDE, pytest.param(NARROW, marks=pytest.mark.slow)], ids=["wide", "narrow"]
+)
 SECONDS = 150_000  # milliseconds that the page may take, on however busy a machine
 
 
@@ -220,7 +223,7 @@ def test_no_tool_covers_the_image(visit, tmp_path, size):
         assert 0 <= tools["x"] <= size[0] - tools["width"]
 
 
-@SIZES
+@NARROW_LATER
 def test_ctrl_z_takes_the_last_stroke_back_and_never_the_image(visit, tmp_path, size):
     pixels = plain(tmp_path / "a.png", 600, 400)
     visitor = visit(size)
@@ -241,7 +244,7 @@ def test_ctrl_z_takes_the_last_stroke_back_and_never_the_image(visit, tmp_path, 
     visitor.until(visitor.can_undo)
 
 
-@SIZES
+@NARROW_LATER
 def test_the_result_is_zoomed_and_gone_on_from(visit, tmp_path, size):
     pixels = plain(tmp_path / "a.png", 1500, 1000)
     visitor = visit(size)
@@ -268,7 +271,7 @@ def test_the_result_is_zoomed_and_gone_on_from(visit, tmp_path, size):
     assert len(heights(changes(filled, pixels))) == 2
 
 
-@SIZES
+@NARROW_LATER
 def test_files_are_opened_one_after_the_other_and_a_mask_serves_its_own(visit, tmp_path, size):
     for name in ("a", "b"):
         pixels = plain(tmp_path / f"{name}.png", 600, 400)
@@ -331,6 +334,7 @@ def test_an_image_of_one_pixel(visit, tmp_path):
     assert filled.getpixel((0, 0)) != (255, 0, 0)
 
 
+@pytest.mark.slow
 def test_an_image_of_24_million_pixels(visit, tmp_path):
     pixels = np.zeros((4000, 6000, 3), np.uint8)
     pixels[::8] = np.arange(18000).reshape(6000, 3) % 251
