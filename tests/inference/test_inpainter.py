@@ -395,8 +395,8 @@ def test_an_output_that_is_not_finite_is_an_input_error_in_inference_and_evaluat
 
 
 def test_two_threads_use_one_inpainter(checkpoint):
-    inpainter, image, results = Inpainter(checkpoint), data.astronaut()[:256, :256], {}
-    holes = [np.roll(strokes(256, 256), 40 * i, axis=1) for i in range(4)]
+    inpainter, image, results = Inpainter(checkpoint), data.astronaut()[:160, :160], {}
+    holes = [np.roll(strokes(160, 160), 20 * i, axis=1) for i in range(4)]
     expected = [inpainter(image, hole) for hole in holes]
 
     def work(thread: int) -> None:
