@@ -63,12 +63,15 @@ def onnx(runtime: str, precision: str) -> Callable[..., tuple[Callable[[], objec
     return make
 
 
-def published_step(model: str, folder: Path, width: float, *geometry: int) -> tuple[Callable[[], object], dict]:
-    os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "DEFAULT")  # before src sets the limit that MindSpore needs
-    from benchmarks import gpu
+def torch_step(as_published: bool) -> Callable[..., tuple[Callable[[], object], dict]]:
+    def make(model: str, folder: Path, width: float, *geometry: int) -> tuple[Callable[[], object], dict]:
+        os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "DEFAULT")  # before src sets the limit that MindSpore needs
+        from benchmarks import gpu
 
-    args = Namespace(as_published=True, bfloat16=False, compiled=False)
-    return gpu.torch_step(args, step_options(width, *geometry))[0], {}
+        args = Namespace(as_published=as_published, bfloat16=False, compiled=False)
+        return gpu.torch_step(args, step_options(width, *geometry))[0], {}
+
+    return make
 
 
 def mindspore_step(model: str, folder: Path, width: float, *geometry: int) -> tuple[Callable[[], object], dict]:
@@ -93,7 +96,8 @@ IMAGE_ROWS: Mapping[str, Callable] = {
     "float32 matrix product": matrix_product,
 }
 TRAIN_ROWS: Mapping[str, Callable] = {
-    "PyTorch, as published": published_step,
+    "PyTorch, as published": torch_step(as_published=True),
+    "PyTorch, lean": torch_step(as_published=False),
     "MindSpore, this project": mindspore_step,
     "float32 matrix product": matrix_product,
 }

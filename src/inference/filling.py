@@ -7,11 +7,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ..data.laplace import solve_laplace
 from ..data.pyramid import depth, double, fill_radius, halve
 from .windows import Box, cover, regions
 
 CORE = 5 / 8  # of a window's side: each pixel is filled at least once within this middle part of a window
 FADE = 1 / 2  # of the radius: over so much a filling passes into the coarser one
+# Of a window's side: from half of this depth on the filling of a seamless network passes into a smooth one, where even
+# the coarsest scale is deeper than the radius. There it would drift to colours of its own.
+SMOOTH = 3 / 16
 TOGETHER = 32  # windows that are cut out and filled before the next ones: memory follows them
 STRIP = 256  # rows that are joined at once
 
@@ -28,17 +32,18 @@ Filling = Generator[list[Sample], Sequence[np.ndarray], np.ndarray]
 FillingInPlace = Generator[list[Sample], Sequence[np.ndarray], None]
 
 
-def fill_by_scales(image: np.ndarray, hole: np.ndarray, side: int) -> Filling:
+def fill_by_scales(image: np.ndarray, hole: np.ndarray, side: int, seamless: bool = False) -> Filling:
     """image: uint8 or uint16 (H, W, 3); hole: bool (H, W) -> the same with its holes filled, nothing else changed.
 
     side: of the windows, the size of the images that the network was trained with. An image that fits into a window is
-    seen whole.
+    seen whole. seamless: the network adds to a smooth filling (src/ctsdg/seamless.py), which takes over far from
+    anything known.
     """
     if max(hole.shape) <= side:
         (output,) = yield [_sample(image, ~hole, side)]
         return np.where(hole[..., None], _as(_without_margins(output, hole.shape), image.dtype), image)
     result = image.copy()
-    yield from _together([_fill_region(result, hole, region, side) for region in regions(hole, side)])
+    yield from _together([_fill_region(result, hole, region, side, seamless) for region in regions(hole, side)])
     return result
 
 
@@ -52,11 +57,13 @@ def count_windows(hole: np.ndarray, side: int) -> int:
     return sum(len(_windows(scale.band(side), side)) for scale in scales)
 
 
-def _fill_region(image: np.ndarray, hole: np.ndarray, region: Box, side: int) -> FillingInPlace:
+def _fill_region(image: np.ndarray, hole: np.ndarray, region: Box, side: int, seamless: bool) -> FillingInPlace:
     """Fill the holes within a region of the image, in place."""
     image, hole = image[region.part], hole[region.part]
     *finer, coarsest = _scales(image, hole, side)
     filled = yield from coarsest.fill(None, side)
+    if seamless:
+        coarsest.smooth_deep(filled, side)
     for scale in reversed(finer):
         filled = yield from scale.fill(filled, side)
     image[hole] = _as(filled[hole], image.dtype)
@@ -121,6 +128,13 @@ class Scale:
                 view[..., :3] += w * _without_margins(output, view.shape[:2])
                 view[..., 3:] += w
         return self._joined(total, band, coarser)
+
+    def smooth_deep(self, filled: np.ndarray, side: int) -> None:
+        """Let a filling of the coarsest scale, float32 (H, W, 3), pass into a smooth one, in place."""
+        if self.radius < self.depth.max() < np.inf:
+            share = ((SMOOTH * side - self.depth) / (FADE * SMOOTH * side)).clip(0, 1)[self.hole, None]
+            smooth = solve_laplace(_levels(self.image), self.hole)[self.hole]
+            filled[self.hole] = smooth + share * (filled[self.hole] - smooth)
 
     def _content(self, window: Box, coarser: np.ndarray | None) -> np.ndarray:
         """What a window shows, 0 … 255; in holes the coarser filling."""

@@ -163,8 +163,8 @@ class Recorder:
     def __init__(self, colour: float) -> None:
         self.colour, self.samples = colour, []
 
-    def run(self, image: np.ndarray, hole: np.ndarray, side: int) -> np.ndarray:
-        filling = fill_by_scales(image, hole, side)
+    def run(self, image: np.ndarray, hole: np.ndarray, side: int, seamless: bool = False) -> np.ndarray:
+        filling = fill_by_scales(image, hole, side, seamless)
         try:
             samples = next(filling)
             while True:
@@ -204,6 +204,17 @@ def test_what_is_deeper_than_the_radius_counts_as_known_from_the_coarser_filling
     inside = [s.image[s.known] for s in network.samples[-1:]]
     assert {50, 200} <= set(np.unique(inside))  # around the hole, and deep in it
     assert (filled[hole] == 200).all()
+    assert (filled[~hole] == 50).all()
+
+
+@pytest.mark.parametrize(("width", "middle"), [(200, 200), (400, 50)])
+def test_a_seamless_filling_passes_into_a_smooth_one_where_even_the_coarsest_scale_is_deep(width, middle):
+    """100 pixels deep, the hole is within the radius at an eighth of the size; 200 pixels deep, it is not."""
+    image, hole = np.full((600, 600, 3), 50, np.uint8), np.zeros((600, 600), bool)
+    hole[100 : 100 + width, 100 : 100 + width] = True
+    filled = Recorder(200).run(image, hole, 128, seamless=True)
+    assert set(filled[100 + width // 2, 100 + width // 2]) == {middle}
+    assert (filled[hole & (depth(hole) < 10)] == 200).all()
     assert (filled[~hole] == 50).all()
 
 

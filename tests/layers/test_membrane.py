@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.evaluation.baselines import solve_laplace
+from src.data.laplace import solve_laplace
 from src.layers.membrane import Membrane
 from tests.parity.gradients import gradients
 
