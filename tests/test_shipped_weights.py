@@ -111,4 +111,4 @@ def test_their_card_says_what_they_are():
     assert f"{info.iteration:,} iterations" in card
     assert f"--width {info.width:g}" in card
     assert ("--seamless true" in card) == info.seamless
-    assert len(re.findall(r"^\| \S+\.jpg \|", card, flags=re.MULTILINE)) == 40  # credits, photo by photo
+    assert len(re.findall(r"^\| \S+\.jpg \|", card, flags=re.MULTILINE)) == 72  # credits, photo by photo
