@@ -33,7 +33,6 @@ OPTION_GROUPS = (
 )
 
 FEW = 3  # images that are done sooner without compiling the network, on a CPU
-TOGETHER = 4  # windows that go through a checkpoint's network at once: twice as fast as one by one, on a CPU
 
 
 def main(config: Config) -> None:
@@ -57,7 +56,7 @@ def load(config: Config, count: int) -> Callable:
     from src.inference.open_network import open_network
 
     how = config.chosen(("runtime", "precision"))
-    inpainter = Inpainter(open_network(checkpoint, config.chosen(config.as_dict()), TOGETHER, **how))
+    inpainter = Inpainter(open_network(checkpoint, config.chosen(config.as_dict()), **how))
     refuse_unused(config, inpainter.info.model)
     return inpainter.fill_all
 

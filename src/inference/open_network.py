@@ -9,18 +9,20 @@ from .batches import RunnableNetwork
 from .onnx_runtimes import load_onnx
 from .sidecar import read_sidecar
 
+TOGETHER = 4  # windows that go through a checkpoint's network at once: twice as fast as one by one, on a CPU
+
 
 def open_network(
     path: str | Path,
     chosen: Mapping[str, Setting] | None = None,
-    batch_size: int = 1,
+    batch_size: int = TOGETHER,
     runtime: str | None = None,
     precision: str | None = None,
 ) -> RunnableNetwork:
     """path: a .onnx or .mindir file, which knows its batch size, or a checkpoint: folder, file, checkpoints/last
 
     chosen: options that the user gave, see read_generator; an exported file has decided all of them
-    batch_size: windows that go through the network together
+    batch_size: windows that go through a checkpoint's network together
     runtime, precision: for .onnx files alone, see load_onnx
 
     Raises InputError.
