@@ -36,8 +36,8 @@ def fill_by_scales(image: np.ndarray, hole: np.ndarray, side: int, seamless: boo
     """image: uint8 or uint16 (H, W, 3); hole: bool (H, W) -> the same with its holes filled, nothing else changed.
 
     side: of the windows, the size of the images that the network was trained with. An image that fits into a window is
-    seen whole. seamless: the network adds to a smooth filling (src/ctsdg/seamless.py), which takes over far from
-    anything known.
+    seen whole. seamless: the network adds to a smooth filling (`--seamless true`), which takes over far from anything
+    known.
     """
     if max(hole.shape) <= side:
         (output,) = yield [_sample(image, ~hole, side)]

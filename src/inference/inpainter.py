@@ -89,7 +89,7 @@ class Inpainter:
             return planes.copy()
         colours = planes.shape[2] - (planes.shape[2] in (2, 4))
         image = planes[..., :3] if colours == 3 else np.repeat(planes[..., :1], 3, axis=2)
-        seamless = bool(self.info.settings.get("seamless"))  # which only CTSDG has
+        seamless = bool(self.info.settings.get("seamless"))  # not every model has it
         filled = yield from fill_by_scales(image, inside, self.info.image_size, seamless)
         edge = inside & (hole < 1)
         if edge.any():
