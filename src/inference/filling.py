@@ -12,7 +12,7 @@ from ..data.pyramid import depth, double, fill_radius, halve
 from .windows import Box, cover, regions
 
 CORE = 5 / 8  # of a window's side: each pixel is filled at least once within this middle part of a window
-FADE = 1 / 2  # of the radius: over so much a filling passes into the coarser one
+FADE = 1 / 2  # of the depth that is filled: over so much a filling passes into the coarser or the smooth one
 # Of a window's side: from half of this depth on the filling of a seamless network passes into a smooth one, where even
 # the coarsest scale is deeper than the radius. There it would drift to colours of its own.
 SMOOTH = 3 / 16
@@ -132,7 +132,7 @@ class Scale:
     def smooth_deep(self, filled: np.ndarray, side: int) -> None:
         """Let a filling of the coarsest scale, float32 (H, W, 3), pass into a smooth one, in place."""
         if self.radius < self.depth.max() < np.inf:
-            share = ((SMOOTH * side - self.depth) / (FADE * SMOOTH * side)).clip(0, 1)[self.hole, None]
+            share = _share(self.depth, SMOOTH * side)[self.hole, None]
             smooth = solve_laplace(_levels(self.image), self.hole)[self.hole]
             filled[self.hole] = smooth + share * (filled[self.hole] - smooth)
 
@@ -151,11 +151,15 @@ class Scale:
             strip = result[rows]
             np.divide(strip, total[rows][..., 3:], out=strip, where=band[rows][..., None])
             if coarser is not None:
-                share = ((self.radius - self.depth[rows]) / (FADE * self.radius)).clip(0, 1)[..., None]
-                share *= band[rows][..., None]
+                share = (_share(self.depth[rows], self.radius) * band[rows])[..., None]
                 strip += (1 - share) * (double(coarser, rows, slice(0, result.shape[1])) - strip)
             np.copyto(strip, _levels(self.image[rows]), where=~self.hole[rows][..., None])
         return result
+
+
+def _share(depth: np.ndarray, deepest: float) -> np.ndarray:
+    """Of a filling that fades out over the FADE before a depth: float32, as depth, 0 … 1."""
+    return ((deepest - depth) / (FADE * deepest)).clip(0, 1)
 
 
 def _unit(dtype: np.dtype) -> np.float32:

@@ -9,13 +9,13 @@ from .batches import RunnableNetwork
 from .onnx_runtimes import load_onnx
 from .sidecar import read_sidecar
 
-TOGETHER = 4  # windows that go through a checkpoint's network at once: twice as fast as one by one, on a CPU
+BATCH_SIZE = 4  # windows that go through a checkpoint's network at once: twice as fast as one by one, on a CPU
 
 
 def open_network(
     path: str | Path,
     chosen: Mapping[str, Setting] | None = None,
-    batch_size: int = TOGETHER,
+    batch_size: int = BATCH_SIZE,
     runtime: str | None = None,
     precision: str | None = None,
 ) -> RunnableNetwork:

@@ -113,9 +113,9 @@ def test_seamless_takes_off_what_the_output_is_off_the_known_pixels_around(batch
         np.testing.assert_array_equal(found, expected)
     known = np.broadcast_to(mask.asnumpy() == 1, output.shape)
     np.testing.assert_array_equal(output[known], plain[known])
-    error = Membrane()(image - Tensor(plain), mask).asnumpy()
-    # Multigrid enlarges rounding errors, and the back end adds up in another order from run to run: 2e-5 was seen.
-    np.testing.assert_allclose(output[~known], (plain + error)[~known], rtol=0, atol=1e-4)
+    # Both membranes at once, as there: multigrid enlarges the rounding errors by which one of a difference is another.
+    smooth, own = arrays(ops.split(Membrane()(ops.cat((image, Tensor(plain)), axis=1), mask), 3, axis=1))
+    np.testing.assert_allclose(output[~known], (plain + smooth - own)[~known], atol=1e-5)
 
 
 def hole_in(image: np.ndarray) -> tuple[Tensor, Tensor]:
